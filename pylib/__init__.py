@@ -1,0 +1,94 @@
+"""Start vLLM fast on GKE: from one config file to validated manifests, as a library.
+
+Names load their module when they are first used, so that importing the package costs nothing and
+linting manifests never pays for what only rendering needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pylib.config.model import Config
+    from pylib.config.parse import load_config, parse_config
+    from pylib.config.starter import starter_config
+    from pylib.errors import (
+        ConfigError,
+        ManifestError,
+        RenderError,
+        ToolFailedError,
+        ToolMissingError,
+        VfsError,
+    )
+    from pylib.lock import Lock, load_lock, lock_path, parse_lock
+    from pylib.manifests import Manifest
+    from pylib.render import Rendered, render
+    from pylib.validate import validate
+    from pylib.validate.report import Finding, Report, Severity
+    from pylib.values import make_values, values_file
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Config": "config.model",
+    "ConfigError": "errors",
+    "Finding": "validate.report",
+    "Lock": "lock",
+    "Manifest": "manifests",
+    "ManifestError": "errors",
+    "RenderError": "errors",
+    "Rendered": "render",
+    "Report": "validate.report",
+    "Severity": "validate.report",
+    "ToolFailedError": "errors",
+    "ToolMissingError": "errors",
+    "VfsError": "errors",
+    "load_config": "config.parse",
+    "load_lock": "lock",
+    "lock_path": "lock",
+    "make_values": "values",
+    "parse_config": "config.parse",
+    "parse_lock": "lock",
+    "render": "render",
+    "starter_config": "config.starter",
+    "validate": "validate",
+    "values_file": "values",
+}
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Finding",
+    "Lock",
+    "Manifest",
+    "ManifestError",
+    "RenderError",
+    "Rendered",
+    "Report",
+    "Severity",
+    "ToolFailedError",
+    "ToolMissingError",
+    "VfsError",
+    "load_config",
+    "load_lock",
+    "lock_path",
+    "make_values",
+    "parse_config",
+    "parse_lock",
+    "render",
+    "starter_config",
+    "validate",
+    "values_file",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_HOME[name]}")
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,58 @@
+"""``python -m pylib VERB``: reads arguments, prints results, picks the exit code; no more.
+
+Verbs in the order of the flow.  Each calls one typed function that :mod:`pylib` exports; modules
+load when their verb runs, so that ``validate`` on plain manifests starts fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from pylib import __version__
+from pylib.errors import EXIT_INTERRUPTED, EXIT_OK, VfsError
+from pylib.verbs import benchmark, init, render, validate, values
+
+Verb = Callable[[argparse.Namespace, TextIO], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code and never raises for what a user can cause."""
+    args = _parser().parse_args(argv)
+    verb: Verb = args.verb
+    try:
+        return verb(args, sys.stdout)
+    except VfsError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe went away: nothing is left to say it to
+        return EXIT_OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pylib",
+        description="Start vLLM fast on GKE: config -> values -> render -> validate.",
+        epilog="Exit codes: 0 done, 1 findings, 2 usage or config, 3 tool missing, 4 tool failed, "
+        "5 render, 6 unreadable manifest, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"vllm-fast-start {__version__}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for module in (init, values, render, validate, benchmark):
+        name = module.__name__.rpartition(".")[2].replace("benchmark", "bench")
+        sub = verbs.add_parser(name, help=module.HELP, description=module.HELP)
+        module.arguments(sub)
+        sub.set_defaults(verb=module.run)
+    return parser
+
+
+def existing_config(parser: argparse.ArgumentParser) -> None:
+    """The option that names a config file, the same for every verb."""
+    parser.add_argument("-f", "--config", type=Path, metavar="CONFIG", help="config file")

@@ -1,0 +1,1 @@
+"""The config file: its fields, its rules, and how to start one."""

@@ -1,0 +1,85 @@
+"""Every error that pylib raises on purpose: one class, one exit code, one paragraph.
+
+    VfsError
+    ├── ConfigError         2   the config, lock or values file, or the command line, is wrong
+    ├── ToolMissingError    3   helm or kubeconform is not there, or too old
+    ├── ToolFailedError     4   a tool ran and failed in a way that no other class names
+    ├── RenderError         5   the chart refused the values, or did not render
+    └── ManifestError       6   a manifest file cannot be read as Kubernetes YAML
+
+Exit code 0 is done, 1 is findings (``validate``), 130 is interrupted.  A message says what
+happened, with which value, and what to do next; it is what the user reads, there is no traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_FINDINGS = 1
+EXIT_INTERRUPTED = 130
+
+
+class VfsError(Exception):
+    """Base class: ``exit_code`` is what the CLI returns, ``str()`` is what it prints."""
+
+    exit_code: ClassVar[int] = 70
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a file: where, what, and what to write instead.
+
+    ``path`` is dotted with indices, as in ``cells[0].zone``; ``line`` is 1-based, ``None`` when
+    the field is absent from the file.
+    """
+
+    path: str
+    message: str
+    fix: str
+    line: int | None = None
+
+    def render(self, file: str) -> str:
+        """``file:line: path: message`` and, indented below it, the fix."""
+        where = file if self.line is None else f"{file}:{self.line}"
+        subject = f"{self.path}: " if self.path else ""
+        return f"{where}: {subject}{self.message}\n    {self.fix}"
+
+
+class ConfigError(VfsError):
+    """The input files are wrong; carries every problem found, in file order."""
+
+    exit_code = 2
+
+    def __init__(self, file: str, problems: Sequence[Problem]) -> None:
+        self.file = file
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = f"{file}: {count} problem{'s' if count != 1 else ''}"
+        super().__init__("\n".join([head, *(p.render(file) for p in self.problems)]))
+
+
+class ToolMissingError(VfsError):
+    """An external program that a verb needs is absent, or its version does not fit."""
+
+    exit_code = 3
+
+
+class ToolFailedError(VfsError):
+    """An external program failed; the message ends with what it wrote to standard error."""
+
+    exit_code = 4
+
+
+class RenderError(VfsError):
+    """Helm refused the values or the chart; the message is the chart's own text."""
+
+    exit_code = 5
+
+
+class ManifestError(VfsError):
+    """A manifest file is not YAML, or holds something that is no Kubernetes object."""
+
+    exit_code = 6

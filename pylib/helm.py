@@ -1,0 +1,95 @@
+"""Helm, through pyhelm3: the one module that imports it.
+
+pyhelm3 merges several values by joining their lists and skipping nulls, which is not Helm's rule,
+and parses what it renders lazily and without lines.  So this module hands it exactly one map of
+values and takes the text as it comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyhelm3
+
+from pylib.errors import RenderError, ToolMissingError
+
+_PREFIXES = re.compile(
+    r"^(Error: )?(execution error at \([^)]*\): |template: \S+ (executing .*? at <.*?>: )?)?"
+)
+_NOT_FOUND = 127
+
+
+@dataclass(frozen=True)
+class TemplateRequest:
+    """One ``helm template``: ``kubernetes`` is a version such as ``1.36``, or Helm's own."""
+
+    release: str
+    namespace: str
+    chart: Path
+    values: Mapping[str, Any]
+    kubernetes: str | None = None
+    is_upgrade: bool = False
+
+
+class _TextCommand(pyhelm3.Command):
+    """Adds the flags that pyhelm3 does not know, and keeps the text that helm printed."""
+
+    def __init__(self, executable: str, extra: Sequence[str]) -> None:
+        super().__init__(executable=executable)
+        self._extra = list(extra)
+        self.text = ""
+
+    async def run(self, command: list[str], input: bytes | None = None) -> bytes:
+        output: bytes = await super().run([*command, *self._extra], input)
+        self.text = output.decode()
+        return output
+
+
+def template(requests: Sequence[TemplateRequest], helm: Path) -> tuple[str, ...]:
+    """What ``helm template`` prints for each request, in order, on all cores.
+
+    Raises :class:`RenderError` with the chart's own message for the first request that fails.
+    """
+    return asyncio.run(_template_all(requests, helm))
+
+
+async def _template_all(requests: Sequence[TemplateRequest], helm: Path) -> tuple[str, ...]:
+    places = asyncio.Semaphore(os.cpu_count() or 1)
+
+    async def one(request: TemplateRequest) -> str:
+        async with places:
+            return await _template(request, helm)
+
+    return tuple(await asyncio.gather(*(one(request) for request in requests)))
+
+
+async def _template(request: TemplateRequest, helm: Path) -> str:
+    flags = ["--kube-version", request.kubernetes] if request.kubernetes else []
+    command = _TextCommand(str(helm), flags)
+    try:
+        await command.template(
+            request.release,
+            request.chart,
+            dict(request.values),
+            namespace=request.namespace,
+            is_upgrade=request.is_upgrade,
+        )
+    except pyhelm3.Error as error:
+        raise _own_error(error, request, helm) from error
+    return command.text
+
+
+def _own_error(
+    error: pyhelm3.Error, request: TemplateRequest, helm: Path
+) -> RenderError | ToolMissingError:
+    text = error.stderr.decode(errors="replace").strip()
+    if error.returncode == _NOT_FOUND:
+        return ToolMissingError(f"{helm} is not installed. Run scripts/install-tools helm.")
+    reason = _PREFIXES.sub("", text, count=1).strip()
+    return RenderError(f"the chart refuses the values of release {request.release!r}:\n{reason}")

@@ -1,0 +1,50 @@
+"""Names of the chart's objects and values of labels: pure, and the same on every run.
+
+The chart computes the same names in ``templates/_helpers.tpl``; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import re
+
+MODEL_ROOT = "/model-data"
+"""Where every pod mounts the weights; it is part of vLLM's compile-cache key, so it never moves."""
+
+MAX_NAME = 63
+"""Longest DNS label: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/."""
+
+REVISION_DIGITS = 12
+"""Hex digits of the weights manifest's sha256 that name a revision."""
+
+
+def cell_object(release: str, cell: str) -> str:
+    """Name of a cell's Deployment, autoscaler and PodDisruptionBudget."""
+    return f"{release}-{cell}"
+
+
+def weights_claim(release: str, cell: str, revision: str) -> str:
+    """Name of the PersistentVolumeClaim of one revision in one cell."""
+    return f"{release}-{cell}-{revision}"
+
+
+def weights_volume(namespace: str, release: str, cell: str, revision: str) -> str:
+    """Name of the PersistentVolume, which is cluster-scoped and so carries the namespace."""
+    return f"{namespace}-{weights_claim(release, cell, revision)}"
+
+
+def revision_of(manifest_sha256: str) -> str:
+    """Name of the revision whose weights manifest has this sha256 (64 hex digits)."""
+    return manifest_sha256[:REVISION_DIGITS]
+
+
+def model_path(directory: str, name: str) -> str:
+    """Where a pod finds the model: ``/model-data/<directory>/<name>``."""
+    return "/".join(part for part in (MODEL_ROOT, directory, name) if part)
+
+
+def label_value(text: str) -> str:
+    """``text`` as a Compute Engine label value: ``^[\\p{Ll}0-9_-]{0,63}$``, so no dots.
+
+    Source: https://cloud.google.com/compute/docs/labeling-resources#requirements.
+    """
+    return re.sub(r"[^a-z0-9_-]", "-", text.lower())[:MAX_NAME]

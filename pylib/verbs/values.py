@@ -1,0 +1,37 @@
+"""``values``: the chart values that follow from config and lock."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TextIO
+
+from pylib.errors import EXIT_FINDINGS, EXIT_OK
+from pylib.verbs.common import load_inputs, write_text
+
+HELP = "write the chart values that follow from config and lock"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("-f", "--config", type=Path, required=True, help="config file")
+    parser.add_argument("-o", "--output", type=Path, help="file to write; default: print")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 when the output file is stale"
+    )
+
+
+def run(args: argparse.Namespace, out: TextIO) -> int:
+    """Print or write the values; with ``--check`` only compare."""
+    text = load_inputs(args.config).text
+    if args.check:
+        return _compare(text, args.output or args.config.with_name("values.yaml"), out)
+    write_text(text, args.output, out)
+    return EXIT_OK
+
+
+def _compare(text: str, target: Path, out: TextIO) -> int:
+    if target.exists() and target.read_text(encoding="utf-8") == text:
+        return EXIT_OK
+    out.write(f"{target} is stale. Run: python -m pylib values -f CONFIG -o {target}\n")
+    return EXIT_FINDINGS
