@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     )
     from pylib.lock import Lock, load_lock, lock_path, parse_lock
     from pylib.manifests import Manifest
-    from pylib.render import Rendered, render
-    from pylib.validate import validate
+    from pylib.render import Rendered, render_release
+    from pylib.validate import validate_manifests
     from pylib.validate.report import Finding, Report, Severity
     from pylib.values import make_values, values_file
 
@@ -50,9 +50,9 @@ _HOME = {
     "make_values": "values",
     "parse_config": "config.parse",
     "parse_lock": "lock",
-    "render": "render",
+    "render_release": "render",
     "starter_config": "config.starter",
-    "validate": "validate",
+    "validate_manifests": "validate",
     "values_file": "values",
 }
 
@@ -76,9 +76,9 @@ __all__ = [
     "make_values",
     "parse_config",
     "parse_lock",
-    "render",
+    "render_release",
     "starter_config",
-    "validate",
+    "validate_manifests",
     "values_file",
 ]
 

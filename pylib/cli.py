@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TextIO
 
 from pylib import __version__
@@ -51,8 +50,3 @@ def _parser() -> argparse.ArgumentParser:
         module.arguments(sub)
         sub.set_defaults(verb=module.run)
     return parser
-
-
-def existing_config(parser: argparse.ArgumentParser) -> None:
-    """The option that names a config file, the same for every verb."""
-    parser.add_argument("-f", "--config", type=Path, metavar="CONFIG", help="config file")

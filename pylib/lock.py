@@ -34,7 +34,7 @@ class CachedImage(Record):
     """A container image on the image cache disk."""
 
     reference: ImageReference = Field(description="Reference that was unpacked.")
-    digest: Digest | None = Field(None, description="Digest it had then.")
+    digest: Digest | None = Field(default=None, description="Digest it had then.")
 
 
 class LockedImage(Record):
@@ -42,7 +42,7 @@ class LockedImage(Record):
 
     project: ProjectId = Field(description="Project of the image.")
     name: ResourceName = Field(description="Name of the image.")
-    id: NumericId | None = Field(None, description="Numeric id.")
+    id: NumericId | None = Field(default=None, description="Numeric id.")
 
 
 class LockedCache(LockedImage):
@@ -56,7 +56,7 @@ class LockedDisk(Record):
 
     name: ResourceName = Field(description="Disk name.")
     zone: Zone = Field(description="Zone of the disk.")
-    id: NumericId | None = Field(None, description="Numeric id.")
+    id: NumericId | None = Field(default=None, description="Numeric id.")
     type: StrictStr = Field(description="Disk type.")
     sizeGiB: GiB = Field(description="Size in GiB.")
 
@@ -65,10 +65,14 @@ class LockedRevision(Record):
     """One revision of the weights and its disks."""
 
     name: RevisionName = Field(description="First 12 hex digits of manifestSha256, or a label.")
-    manifestSha256: Sha256 | None = Field(None, description="sha256 of the weights manifest.")
-    source: StrictStr | None = Field(None, description="Where the files came from.")
-    bytes: Annotated[StrictInt, Field(ge=1)] | None = Field(None, description="Size of all files.")
-    image: LockedImage | None = Field(None, description="Weights image.")
+    manifestSha256: Sha256 | None = Field(
+        default=None, description="sha256 of the weights manifest."
+    )
+    source: StrictStr | None = Field(default=None, description="Where the files came from.")
+    bytes: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        default=None, description="Size of all files."
+    )
+    image: LockedImage | None = Field(default=None, description="Weights image.")
     disks: dict[str, LockedDisk] = Field(description="Weights disk of each cell.")
 
 
@@ -83,8 +87,8 @@ class Lock(Record):
     """One lock file."""
 
     version: Literal[1] = Field(description="Version of this file's format.")
-    imageCache: LockedCache | None = Field(None, description="Image cache.")
-    weights: LockedWeights | None = Field(None, description="Weights disks.")
+    imageCache: LockedCache | None = Field(default=None, description="Image cache.")
+    weights: LockedWeights | None = Field(default=None, description="Weights disks.")
 
 
 def lock_path(config: Path) -> Path:
@@ -110,7 +114,7 @@ def parse_lock(text: str, file: str = "config.lock.yaml") -> Lock:
         Problem(p.path, p.message, p.fix, line_at(document, p.path)) for p in _problems(lock)
     ]
     if problems:
-        raise ConfigError(file, problems)
+        raise ConfigError(file, sorted(problems, key=lambda p: p.line or 0))
     return lock
 
 

@@ -6,7 +6,9 @@ that a missing tool has one error text and standard error is never lost.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,16 +42,23 @@ def run(
     words = [str(part) for part in command]
     try:
         done = subprocess.run(
-            words, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+            words,
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
         )
     except FileNotFoundError:
-        message = (
-            f"{words[0]} is not installed or not on PATH. "
-            "Run scripts/install-tools, or put the program on PATH."
-        )
-        raise ToolMissingError(message) from None
+        raise _missing(words[0]) from None
     except subprocess.TimeoutExpired:
-        message = f"{' '.join(words)} did not finish within {timeout:.0f} s; it was stopped."
+        message = f"{' '.join(words)} did not finish within {timeout:g} s; it was stopped."
+        raise ToolFailedError(message) from None
+    except OSError as error:
+        message = (
+            f"{words[0]} cannot be started: {error.strerror}. Is it a program for this machine?"
+        )
         raise ToolFailedError(message) from None
     if done.returncode not in ok_codes:
         message = (
@@ -58,3 +67,39 @@ def run(
         )
         raise ToolFailedError(message)
     return Completed(done.returncode, done.stdout, done.stderr)
+
+
+def _missing(program: str) -> ToolMissingError:
+    return ToolMissingError(
+        f"{program} is not installed or not on PATH. "
+        "Run scripts/install-tools, or put the program on PATH."
+    )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Wall-clock seconds of a program, and the peak resident memory of it or any of its children,
+    in MiB."""
+
+    seconds: float
+    peak_mib: float
+
+
+def run_measured(command: Sequence[str | Path]) -> Measured:
+    """Run ``command`` with its output thrown away and say what it cost.
+
+    Raises as :func:`run` does, for a program that is absent or ends with a code other than 0.
+    """
+    if shutil.which(command[0]) is None:
+        raise _missing(str(command[0]))
+    code = (
+        "import resource,subprocess,sys,time\n"
+        "t=time.perf_counter()\n"
+        "d=subprocess.run(sys.argv[1:],stdout=subprocess.DEVNULL)\n"
+        "s=time.perf_counter()-t\n"
+        "print(s,resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+        "sys.exit(d.returncode)"
+    )
+    done = run([sys.executable, "-c", code, *command], timeout=3600)
+    seconds, kib = done.stdout.split()
+    return Measured(float(seconds), int(kib) / 1024)

@@ -33,13 +33,24 @@ def chart_path() -> Path:
     return bundled if bundled.is_dir() else package.parent / "charts" / "vllm-fast-start"
 
 
-def render(
+def request_of(
     values: Mapping[str, Any],
     *,
     release: str,
     namespace: str,
     kubernetes: str = KUBERNETES,
     chart: Path | None = None,
+) -> TemplateRequest:
+    """What to ask of helm for one release of this project's chart, or of ``chart``."""
+    return TemplateRequest(release, namespace, chart or chart_path(), values, kubernetes)
+
+
+def render_release(
+    values: Mapping[str, Any],
+    *,
+    release: str,
+    namespace: str,
+    kubernetes: str = KUBERNETES,
     file: str = "<rendered>",
 ) -> Rendered:
     """Render one release.
@@ -47,14 +58,15 @@ def render(
     Raises :class:`~pylib.errors.RenderError` when the chart refuses the values and
     :class:`~pylib.errors.ToolMissingError` when there is no fitting helm.
     """
-    request = TemplateRequest(release, namespace, chart or chart_path(), values, kubernetes)
+    request = request_of(values, release=release, namespace=namespace, kubernetes=kubernetes)
     return next(render_all([request], [file]))
 
 
 def render_all(requests: Sequence[TemplateRequest], files: Sequence[str]) -> Iterator[Rendered]:
     """Render many releases, several at a time; results in the order of ``requests``.
 
-    ``files`` names each text in messages.  Raises as :func:`render` does, for the first that fails.
+    ``files`` names each text in messages.  Raises as
+    :func:`render_release` does, for the first that fails.
     """
     for text, file in zip(template(requests, find_helm()), files, strict=True):
         yield Rendered(text, read_manifests(text, file), file)

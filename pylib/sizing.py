@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from pylib.facts import Evidence, Source, disks, machines
 
@@ -89,39 +90,48 @@ class _Limit:
     source: str
 
 
+class Reading(TypedDict, total=False):
+    """How the weights are read; every part may be left out.
+
+    ``parallel``: a loader with four or more reads in flight, instead of vLLM's lazy one, whose
+    speed depends on ``read_ahead_kib`` (128).  ``readers``: pods on as many nodes that read at the
+    same time (1); they are assumed to divide the disk's limit evenly.  ``machine``: machine type,
+    for its own limit.  ``provisioned_mib_s``: throughput that a Hyperdisk was given.
+    """
+
+    parallel: bool
+    read_ahead_kib: int
+    readers: int
+    machine: str | None
+    provisioned_mib_s: float | None
+
+
 def load_seconds(
-    model_gib: float,
-    disk_type: str,
-    disk_gib: float,
-    *,
-    parallel: bool = False,
-    read_ahead_kib: int = 128,
-    readers: int = 1,
-    machine: str | None = None,
-    provisioned_mib_s: float | None = None,
+    model_gib: float, disk_type: str, disk_gib: float, **how: Unpack[Reading]
 ) -> LoadEstimate:
     """Seconds that a cold pod needs to read ``model_gib`` GiB of weights from a disk.
 
-    ``parallel`` is a loader with four or more reads in flight; otherwise vLLM's lazy one, whose
-    speed depends on ``read_ahead_kib``.  ``readers`` pods on other nodes share the disk's limit at
-    the same time (assumed to divide evenly).  ``machine`` brings in the machine's own limit.
     Raises :class:`ValueError` for a number that is not positive or a disk type not known.
     """
-    _positive(model_gib=model_gib, disk_gib=disk_gib, read_ahead_kib=read_ahead_kib)
-    limit = _read_limit(disk_type, disk_gib, readers, machine, provisioned_mib_s)
+    read_ahead = how.get("read_ahead_kib", 128)
+    _positive(model_gib=model_gib, disk_gib=disk_gib, read_ahead_kib=read_ahead)
+    limit = _read_limit(disk_type, disk_gib, how)
     size = model_gib * MIB_PER_GIB
     reading = size / limit.mib_s
-    if parallel:
-        source = f"{PARALLEL_SOURCE}; {limit.source}"
+    if how.get("parallel", False):
+        source = f"{PARALLEL_SOURCE.cite}; {limit.source}"
         return LoadEstimate(round(reading, 1), limit.by, limit.mib_s, source)
-    waiting = size * MIB_PER_GIB / read_ahead_kib * READ_LATENCY_SECONDS
-    copying = size * LOAD_CPU_SECONDS_PER_MIB
-    parts = {limit.by: reading, "latency": waiting, "cpu": copying}
+    waiting = size * MIB_PER_GIB / read_ahead * READ_LATENCY_SECONDS
+    parts = {
+        limit.by: reading,
+        "latency": waiting,
+        "cpu": size * LOAD_CPU_SECONDS_PER_MIB,
+    }
     return LoadEstimate(
         seconds=round(sum(parts.values()), 1),
         limited_by=max(parts, key=lambda part: parts[part]),
         mib_s=limit.mib_s,
-        source=f"{LAZY_SOURCE}; {limit.source}",
+        source=f"{LAZY_SOURCE.cite}; {limit.source}",
     )
 
 
@@ -144,12 +154,8 @@ def probe_budget_seconds(
 def disk_gib_for(
     model_gib: float,
     wanted_seconds: float,
-    *,
     disk_type: str = "pd-ssd",
-    parallel: bool = True,
-    read_ahead_kib: int = 4096,
-    readers: int = 1,
-    machine: str | None = None,
+    **how: Unpack[Reading],
 ) -> int:
     """Smallest Persistent Disk, in GiB, from which the weights load in ``wanted_seconds``.
 
@@ -159,18 +165,10 @@ def disk_gib_for(
     _positive(model_gib=model_gib, wanted_seconds=wanted_seconds)
     kind = _disk(disk_type)
     if kind.hyperdisk:
-        raise ValueError(f"{disk_type} is provisioned by throughput; its size does not set its rate")
+        raise ValueError(f"{disk_type} is provisioned by throughput, its size sets no rate")
 
     def seconds(gib: int) -> float:
-        return load_seconds(
-            model_gib,
-            disk_type,
-            gib,
-            parallel=parallel,
-            read_ahead_kib=read_ahead_kib,
-            readers=readers,
-            machine=machine,
-        ).seconds
+        return load_seconds(model_gib, disk_type, gib, **how).seconds
 
     least, most = bake_disk_gib(model_gib, disk_type), kind.max_gib
     if seconds(most) > wanted_seconds:
@@ -204,7 +202,7 @@ def grace_seconds(pre_stop: int, drain: int, buffer: int) -> int:
     Raises :class:`ValueError` for a negative number.
     """
     if min(pre_stop, drain, buffer) < 0:
-        raise ValueError(f"preStop {pre_stop}, drain {drain} and buffer {buffer} must not be below 0")
+        raise ValueError(f"preStop {pre_stop}, drain {drain}, buffer {buffer}: none may be below 0")
     return pre_stop + drain + buffer
 
 
@@ -223,26 +221,25 @@ def bake_disk_gib(content_gib: float, disk_type: str = "pd-ssd") -> int:
     return size
 
 
-def _read_limit(
-    disk_type: str, disk_gib: float, readers: int, machine: str | None, provisioned: float | None
-) -> _Limit:
+def _read_limit(disk_type: str, disk_gib: float, how: Reading) -> _Limit:
     kind = _disk(disk_type)
+    readers = how.get("readers", 1)
     _positive(readers=readers)
-    of_disk = disks.read_mib_s(disk_type, disk_gib, provisioned) / readers
-    _positive(throughput=of_disk)
-    of_machine = _machine_limit(kind, machine)
+    of_disk = disks.read_mib_s(disk_type, disk_gib, how.get("provisioned_mib_s")) / readers
+    _positive(throughput_mib_s=of_disk)
+    of_machine = _machine_limit(kind, how.get("machine"))
     if of_machine.mib_s <= of_disk:
         return of_machine
-    return _Limit(of_disk, "disk", str(kind.rate.source))
+    return _Limit(of_disk, "disk", kind.rate.source.cite)
 
 
 def _machine_limit(kind: disks.DiskType, machine: str | None) -> _Limit:
     if kind.hyperdisk:
-        return _Limit(HYPERDISK_MACHINE_MIB_S, "machine", str(HYPERDISK_MACHINE_SOURCE))
+        return _Limit(HYPERDISK_MACHINE_MIB_S, "machine", HYPERDISK_MACHINE_SOURCE.cite)
     known = machines.pd_read_cap(machine) if machine else None
     if known is None:
-        return _Limit(kind.rate.maximum, "machine", str(kind.rate.source))
-    return _Limit(known, "machine", str(machines.PD_READ_SOURCE))
+        return _Limit(kind.rate.maximum, "machine", kind.rate.source.cite)
+    return _Limit(known, "machine", machines.PD_READ_SOURCE.cite)
 
 
 def _disk(disk_type: str) -> disks.DiskType:

@@ -11,7 +11,8 @@ from pylib import __version__
 from pylib.config.model import Cell, Claim, Config, Disk, NoWeights, Provisioning, Serving
 from pylib.config.model_path import model_path_of
 from pylib.config.types import HF_SOURCE, IMAGE
-from pylib.lock import CachedImage, Lock
+from pylib.errors import ConfigError, Problem
+from pylib.lock import CachedImage, Lock, LockedDisk
 from pylib.merge import merge_values
 from pylib.sizing_of import PodSize, pod_size
 from pylib.yamlio import dump
@@ -75,7 +76,7 @@ def _serve_values(config: Config, lock: Lock) -> Values:
         "cells": [_cell(cell) for cell in config.cells],
         "gpusPerPod": size.gpus,
         "resources": _resources(size),
-        "server": _server(serving),
+        "server": {**_server(serving), "shmSizeGiB": size.shm_gib},
         "startup": {"budgetSeconds": size.startup_budget_seconds},
         "shutdown": {"drainSeconds": serving.drainSeconds},
         "autoscaling": _autoscaling(config),
@@ -104,6 +105,60 @@ def _download_values(config: Config) -> Values:
     if download.tokenSecret:
         values["download"]["tokenSecret"] = download.tokenSecret.model_dump()
     return values
+
+
+def check_lock(config: Config, lock: Lock, file: str) -> None:
+    """Refuse a lock that lacks what the config needs from it.
+
+    Raises :class:`ConfigError` with every missing piece and how to write it by hand.
+    """
+    problems = tuple(lock_problems(config, lock))
+    if problems:
+        raise ConfigError(file, problems)
+
+
+def lock_problems(config: Config, lock: Lock) -> Iterator[Problem]:
+    """What a config in serve mode needs from its lock and does not find there."""
+    if config.mode != "serve" or not isinstance(config.weights, Disk):
+        return
+    if lock.weights is None:
+        yield Problem(
+            "weights",
+            "is required, since weights.kind is disk",
+            "Bake the weights, or write what exists: weights: {current: REV, revisions: "
+            "[{name: REV, disks: {CELL: {name: DISK, zone: ZONE, type: TYPE, sizeGiB: SIZE}}}]}",
+        )
+        return
+    for index, revision in enumerate(lock.weights.revisions):
+        path = f"weights.revisions[{index}].disks"
+        for cell in config.cells:
+            current = revision.name == lock.weights.current
+            disk = revision.disks.get(cell.key)
+            yield from _disk_problems(path, cell, disk, config.weights, current=current)
+
+
+def _disk_problems(
+    path: str, cell: Cell, disk: LockedDisk | None, weights: Disk, *, current: bool
+) -> Iterator[Problem]:
+    if disk is None:
+        yield Problem(
+            path,
+            f"names no disk for the cell {cell.key!r}",
+            f"Add {cell.key}: {{name: DISK, zone: {cell.zone}, type: {weights.type},"
+            f" sizeGiB: {weights.sizeGiB}}}",
+        )
+        return
+    wanted: dict[str, object] = {"zone": cell.zone}
+    if current:  # an older revision keeps the disks that it was made with
+        wanted |= {"type": weights.type, "sizeGiB": weights.sizeGiB}
+    for field, value in wanted.items():
+        found = getattr(disk, field)
+        if found != value:
+            yield Problem(
+                f"{path}.{cell.key}.{field}",
+                f"{found!r} is not the config's {value!r}",
+                "Bake again, or change the config to what exists.",
+            )
 
 
 def serving_image(serving: Serving) -> str:
@@ -175,14 +230,18 @@ def _weights(config: Config, lock: Lock) -> Values:
 
 def _disk(config: Config, weights: Disk, lock: Lock) -> Values:
     locked = lock.weights
-    revisions = [] if locked is None else [
-        {
-            "name": revision.name,
-            **({"manifestSha256": revision.manifestSha256} if revision.manifestSha256 else {}),
-            "disks": {cell: disk.name for cell, disk in sorted(revision.disks.items())},
-        }
-        for revision in locked.revisions
-    ]
+    revisions = (
+        []
+        if locked is None
+        else [
+            {
+                "name": revision.name,
+                **({"manifestSha256": revision.manifestSha256} if revision.manifestSha256 else {}),
+                "disks": {cell: disk.name for cell, disk in sorted(revision.disks.items())},
+            }
+            for revision in locked.revisions
+        ]
+    )
     return {
         "project": config.project,
         "type": weights.type,
@@ -208,17 +267,15 @@ def _download_at_start(config: Config, weights: NoWeights) -> Values:
 
 
 def _cell(cell: Cell) -> Values:
-    place = (
-        {"computeClass": cell.computeClass.name}
-        if cell.computeClass
-        else {"nodePool": cell.nodePool.name if cell.nodePool else ""}
-    )
+    place = {"nodePool": cell.nodePool.name} if cell.nodePool else {}
+    place["accelerator"] = cell.accelerator.type
+    if cell.computeClass:  # it picks the nodes by itself and must not meet other selectors
+        place = {"computeClass": cell.computeClass.name}
     spot = {"spot": True} if cell.provisioning is Provisioning.SPOT else {}
     return {
         "name": cell.key,
         "zone": cell.zone,
         **place,
-        "accelerator": cell.accelerator.type,
         "machineType": cell.machineType,
         **spot,
     }

@@ -1,12 +1,14 @@
 """YAML in and out, with the line of every field and none of YAML's traps.
 
 Refused: duplicate keys (PyYAML keeps the last, helm the last, kubectl neither), aliases that
-expand without end, tags other than JSON's types.  Dates and base-60 numbers stay text, as they do
-for every Kubernetes tool, which reads YAML as JSON.
+expand without end, tags other than JSON's types.  What is a number and what is text goes by the Go
+library of helm and kubectl, in both directions: ``1e3``, ``09`` and ``y`` are no text, dates and
+base-60 numbers are.  A text written as helm would misread it is put in quotes.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,11 +23,30 @@ MAX_DEPTH = 100
 
 Path = tuple[str | int, ...]
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
 _TAG = "tag:yaml.org,2002:"
-_TRUE = frozenset({"true", "yes", "on"})
+_BOOLS = {"true": True, "yes": True, "on": True, "y": True} | dict.fromkeys(
+    ("false", "no", "off", "n"), False
+)
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9_]*)$")
-_FLOATS = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf")}
+_DIGITS = 308
+"""Decimal digits of the largest float; helm reads a longer number as text."""
+_BITS = 64
+_FLOATS = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
+
+_RARE_BREAKS = "\x85\u2028\u2029"
+
+# What Go's YAML resolves and PyYAML does not: tag, pattern, first characters.
+# https://github.com/yaml/go-yaml/blob/v3.0.4/resolve.go
+_GO_TYPES = (
+    ("bool", r"[yYnN]$", "yYnN"),
+    ("int", r"[-+]?0(?:[oO][0-7_]+|[bB][01_]+|[xX][0-9a-fA-F_]+)$", "-+0"),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9][0-9_]*)?$",
+        "-+.0123456789",
+    ),
+)
 
 
 class YamlError(Exception):
@@ -93,10 +114,15 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_str(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
     style = "|" if "\n" in data else None
+    if any(mark in data for mark in _RARE_BREAKS):
+        style = '"'  # PyYAML folds them into spaces in any other style
     return dumper.represent_scalar(f"{_TAG}str", data, style=style)
 
 
 _Dumper.add_representer(str, _represent_str)
+for _kind, _pattern, _first in _GO_TYPES:
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(_pattern), list(_first))
 
 
 def _guard_depth(text: str) -> None:
@@ -109,11 +135,11 @@ def _guard_depth(text: str) -> None:
     if longest < MAX_DEPTH and text.count("[") + text.count("{") < MAX_DEPTH:
         return
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise _too_large("", event.start_mark.line + 1)
+                raise _too_large("", _line(event))
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -127,20 +153,20 @@ def _too_large(path: str, line: int) -> YamlError:
 def _documents(text: str) -> Iterator[Document]:
     try:
         _guard_depth(text)
-        nodes = list(yaml.compose_all(text, Loader=_LOADER))
+        nodes = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else None
         reason = " ".join(part for part in (error.context, error.problem) if part)
         fix = "Mend the YAML at this line; a tab, a lost quote or a wrong indent is usual."
         raise YamlError(Problem("", f"not valid YAML: {reason}", fix, line)) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
         reason = str(error).splitlines()[0]
         raise YamlError(
             Problem("", f"not valid YAML: {reason}", "Save the file as plain UTF-8 YAML.")
         ) from None
     for node in nodes:
-        if node is None or node.tag == f"{_TAG}null":
+        if node.tag == f"{_TAG}null":
             continue
         reader = _Reader()
         body = reader.read(node, ())
@@ -156,27 +182,41 @@ class _Reader:
         self.lines: dict[Path, int] = {}
         self.problems: list[Problem] = []
         self._count = 0
+        self._depth = 0
 
     def read(self, node: yaml.Node, path: Path) -> Any:
         self._count += 1
-        if self._count > MAX_NODES or len(path) > MAX_DEPTH:
+        self._depth += 1
+        if self._count > MAX_NODES or self._depth > MAX_DEPTH + 1:
             raise _too_large(dotted(path[:3]), _line(node))
-        self.lines.setdefault(path, node.start_mark.line + 1)
+        self.lines.setdefault(path, _line(node))
+        value = self._value(node, path)
+        self._depth -= 1
+        return value
+
+    def _value(self, node: yaml.Node, path: Path) -> Any:
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
+            self._refuse_tag(node, path)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node, path)
+        return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        merged: list[dict[str, Any]] = []
+        own = [pair for pair in node.value if pair[0].tag != f"{_TAG}merge"]
+        merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.tag == f"{_TAG}merge":
-                merged.extend(self._merge(value_node, path))
-                continue
+                for source in self._merge(value_node, path):
+                    merged = {**source, **merged}
+        return {**merged, **self._own(own, path)}
+
+    def _own(self, pairs: list[tuple[yaml.Node, yaml.Node]], path: Path) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in pairs:
             key = self._key(key_node, path)
-            line = key_node.start_mark.line + 1
+            line = _line(key_node)
             if key in result:
                 first = self.lines[(*path, key)]
                 self._problem(
@@ -187,16 +227,19 @@ class _Reader:
                 )
             self.lines[(*path, key)] = line
             result[key] = self.read(value_node, (*path, key))
-        for source in merged:
-            result = {**source, **result}
         return result
 
     def _merge(self, node: yaml.Node, path: Path) -> list[dict[str, Any]]:
         items = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        return [self._mapping(item, path) for item in items if isinstance(item, yaml.MappingNode)]
+        if all(isinstance(item, yaml.MappingNode) for item in items):
+            return [self.read(item, path) for item in items]
+        fix = "Write <<: *name, where &name stands before a map."
+        self._problem(path, "<< takes a map, or a list of maps", fix, _line(node))
+        return []
 
     def _key(self, node: yaml.Node, path: Path) -> str:
         if isinstance(node, yaml.ScalarNode):
+            self._scalar(node, path)  # for the tag alone: a key is text, whatever it looks like
             return str(node.value)
         self._problem(
             path, "a list or map stands where a key belongs", "Write a plain key.", _line(node)
@@ -211,42 +254,43 @@ class _Reader:
         if kind == "null":
             return None
         if kind == "bool":
-            return text.lower() in _TRUE
+            return _BOOLS.get(text.lower(), text)
         if kind == "int":
             return _integer(text)
         if kind == "float":
             return _float(text)
-        self._problem(
-            path,
-            f"the tag {node.tag} is not allowed",
-            "Use text, numbers, true/false, null, lists and maps only.",
-            _line(node),
-        )
+        self._refuse_tag(node, path)
         return None
+
+    def _refuse_tag(self, node: yaml.Node, path: Path) -> None:
+        fix = "Use text, numbers, true/false, null, lists and maps only."
+        self._problem(path, f"the tag {node.tag} is not allowed", fix, _line(node))
 
     def _problem(self, path: Path, message: str, fix: str, line: int) -> None:
         self.problems.append(Problem(dotted(path), message, fix, line))
 
 
-def _line(node: yaml.Node) -> int:
+def _line(node: Any) -> int:
     return int(node.start_mark.line) + 1
 
 
 def _integer(text: str) -> int | str:
+    plain = text.replace("_", "").lower()
     if _DECIMAL.match(text):
-        return int(text.replace("_", ""))
-    if ":" in text:
+        return int(plain) if len(plain) <= _DIGITS else text
+    try:
+        number = int(plain, 0 if plain.lstrip("+-")[1:2] in ("b", "o", "x") else 8)
+    except ValueError:
         return text
-    sign = -1 if text.startswith("-") else 1
-    digits = text.lstrip("+-").replace("_", "").lower()
-    base = 16 if digits.startswith("0x") else 2 if digits.startswith("0b") else 8
-    return sign * int(digits, base)
+    return number if number.bit_length() <= _BITS else text
 
 
 def _float(text: str) -> float | str:
     plain = text.replace("_", "").lower()
     if plain in _FLOATS:
         return _FLOATS[plain]
-    if plain == ".nan":
-        return float("nan")
-    return text if ":" in text else float(plain)
+    try:
+        number = float(plain)
+    except ValueError:
+        return text
+    return text if math.isinf(number) else number

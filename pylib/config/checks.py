@@ -36,7 +36,7 @@ def _serving(config: Config) -> Iterator[Problem]:
 def _source(config: Config) -> Iterator[Problem]:
     model = config.model
     if model.source is None:
-        if isinstance(config.weights, Claim) and model.name:
+        if config.mode == "serve" and isinstance(config.weights, Claim) and model.name:
             return
         yield Problem(
             "model.source",
@@ -115,6 +115,8 @@ def _claim_cells(config: Config) -> Iterator[Problem]:
             yield Problem("weights.claims", "names no claim", "Write claims: {<cell>: <claim>}.")
         return
     cells = {cell.key for cell in config.cells}
+    if not cells:  # said once, of cells
+        return
     for cell in sorted(cells - set(weights.claims)):
         yield Problem(
             "weights.claims",

@@ -51,16 +51,20 @@ class Provisioning(StrEnum):
 class Network(Record):
     """Where bake VMs and nodes attach."""
 
-    name: ResourceName = Field("default", description="VPC network.")
-    subnetwork: ResourceName | None = Field(None, description="Subnetwork in the region.")
+    name: ResourceName = Field(default="default", description="VPC network.")
+    subnetwork: ResourceName | None = Field(default=None, description="Subnetwork in the region.")
 
 
 class Cluster(Record):
     """The GKE cluster that serves."""
 
     name: ResourceName = Field(description="Cluster name.")
-    location: Location | None = Field(None, description="Region or zone; default: the region.")
-    existing: StrictBool = Field(True, description="True: checked, never created or changed.")
+    location: Location | None = Field(
+        default=None, description="Region or zone; default: the region."
+    )
+    existing: StrictBool = Field(
+        default=True, description="True: checked, never created or changed."
+    )
 
 
 class Release(Record):
@@ -69,7 +73,8 @@ class Release(Record):
     name: ResourceName = Field(description="Helm release name; also the Service's name.")
     namespace: ResourceName = Field(description="Kubernetes namespace.")
     serviceAccount: ResourceName | None = Field(
-        None, description="Existing Kubernetes service account; default: the chart makes one."
+        default=None,
+        description="Existing Kubernetes service account; default: the chart makes one.",
     )
 
 
@@ -77,14 +82,18 @@ class NodePool(Record):
     """A node pool, by name."""
 
     name: ResourceName = Field(description="Node pool name.")
-    existing: StrictBool = Field(False, description="True: checked, never created or changed.")
+    existing: StrictBool = Field(
+        default=False, description="True: checked, never created or changed."
+    )
 
 
 class ComputeClass(Record):
     """A GKE ComputeClass, by name."""
 
     name: ResourceName = Field(description="ComputeClass name.")
-    existing: StrictBool = Field(False, description="True: checked, never created or changed.")
+    existing: StrictBool = Field(
+        default=False, description="True: checked, never created or changed."
+    )
 
 
 class Accelerator(Record):
@@ -98,29 +107,35 @@ class BootDisk(Record):
     """Boot disk of the nodes; GKE gives the secondary boot disk the same type."""
 
     type: Literal["pd-ssd", "pd-balanced", "pd-standard", "hyperdisk-balanced"] = Field(
-        "pd-ssd", description="Disk type."
+        default="pd-ssd", description="Disk type."
     )
-    sizeGiB: Annotated[StrictInt, Field(ge=10, le=65_536)] = Field(100, description="Size in GiB.")
+    sizeGiB: Annotated[StrictInt, Field(ge=10, le=65_536)] = Field(
+        default=100, description="Size in GiB."
+    )
 
 
 class Cell(Record):
     """One zone's node pool, weights disk, Deployment and autoscaler."""
 
-    name: ResourceName | None = Field(None, description="Cell name; default: the zone.")
+    name: ResourceName | None = Field(default=None, description="Cell name; default: the zone.")
     zone: Zone = Field(description="Zone of the nodes and of the weights disk.")
-    nodePool: NodePool | None = Field(None, description="Node pool; or use computeClass.")
-    computeClass: ComputeClass | None = Field(None, description="ComputeClass; or use nodePool.")
+    nodePool: NodePool | None = Field(default=None, description="Node pool; or use computeClass.")
+    computeClass: ComputeClass | None = Field(
+        default=None, description="ComputeClass; or use nodePool."
+    )
     machineType: MachineType = Field(description="Machine type of the nodes.")
     accelerator: Accelerator = Field(description="GPUs of one node.")
     provisioning: Provisioning = Field(
-        Provisioning.ON_DEMAND, strict=False, description="How the nodes are bought."
+        default=Provisioning.ON_DEMAND, strict=False, description="How the nodes are bought."
     )
     reservation: ResourceName | None = Field(
-        None, description="Reservation name, with provisioning: reservation."
+        default=None, description="Reservation name, with provisioning: reservation."
     )
-    minNodes: Annotated[StrictInt, Field(ge=0, le=1000)] = Field(1, description="Least nodes.")
-    maxNodes: Count = Field(5, description="Most nodes.")
-    bootDisk: BootDisk = Field(BootDisk(), description="Boot disk of the nodes.")
+    minNodes: Annotated[StrictInt, Field(ge=0, le=1000)] = Field(
+        default=1, description="Least nodes."
+    )
+    maxNodes: Count = Field(default=5, description="Most nodes.")
+    bootDisk: BootDisk = Field(default=BootDisk(), description="Boot disk of the nodes.")
 
     @property
     def key(self) -> str:
@@ -131,14 +146,18 @@ class Cell(Record):
 class ImageCache(Record):
     """The disk image with unpacked container images, for the secondary boot disk."""
 
-    enabled: StrictBool = Field(True, description="False: nodes pull or stream the image.")
-    existing: StrictBool = Field(False, description="True: checked, never baked or deleted.")
-    name: ResourceName | None = Field(None, description="Name of the disk image; default: baked.")
+    enabled: StrictBool = Field(default=True, description="False: nodes pull or stream the image.")
+    existing: StrictBool = Field(
+        default=False, description="True: checked, never baked or deleted."
+    )
+    name: ResourceName | None = Field(
+        default=None, description="Name of the disk image; default: baked."
+    )
     images: tuple[ImageReference, ...] = Field(
-        (), strict=False, description="Images to unpack; default: the serving image alone."
+        default=(), strict=False, description="Images to unpack; default: the serving image alone."
     )
     sizeGiB: Annotated[StrictInt, Field(ge=10, le=65_536)] | None = Field(
-        None, description="Size of the disk image in GiB; default: computed when baking."
+        default=None, description="Size of the disk image in GiB; default: computed when baking."
     )
 
 
@@ -146,38 +165,44 @@ class Model(Record):
     """The model and where its files come from."""
 
     source: ModelSource | None = Field(
-        None,
+        default=None,
         description="gs://bucket/dir/name or hf://org/name; required unless weights.kind is claim.",
     )
     revision: PathWord | None = Field(
-        None, description="Commit, tag or branch of a Hugging Face source."
+        default=None, description="Commit, tag or branch of a Hugging Face source."
     )
-    name: PathWord | None = Field(None, description="Model name; default: end of the source.")
+    name: PathWord | None = Field(
+        default=None, description="Model name; default: end of the source."
+    )
     directory: RelativePath | None = Field(
-        None, description="Directory above it on the disk; default: middle of the source."
+        default=None, description="Directory above it on the disk; default: middle of the source."
     )
-    servedName: StrictStr | None = Field(None, description="Name in the API; default: the name.")
+    servedName: StrictStr | None = Field(
+        default=None, description="Name in the API; default: the name."
+    )
     sizeGiB: GiB = Field(description="Size of the weights in GiB, rounded up.")
-    shards: Count | None = Field(None, description="Number of weight files, where known.")
+    shards: Count | None = Field(default=None, description="Number of weight files, where known.")
 
 
 class Disk(Record):
     """Weights on a persistent disk or Hyperdisk ML, mounted ReadOnlyMany."""
 
     kind: Literal["disk"] = Field(description="Weights disk.")
-    existing: StrictBool = Field(False, description="True: disks in the lock file are never ours.")
+    existing: StrictBool = Field(
+        default=False, description="True: disks in the lock file are never ours."
+    )
     type: Literal["pd-ssd", "pd-balanced", "hyperdisk-balanced", "hyperdisk-ml"] = Field(
-        "pd-ssd", description="Disk type."
+        default="pd-ssd", description="Disk type."
     )
     sizeGiB: GiB = Field(description="Size of each weights disk in GiB.")
     throughputMiBps: Annotated[StrictInt, Field(ge=1, le=1_200_000)] | None = Field(
-        None, description="Provisioned throughput of a Hyperdisk ML volume."
+        default=None, description="Provisioned throughput of a Hyperdisk ML volume."
     )
     readAheadKiB: Annotated[StrictInt, Field(ge=4, le=1_048_576, multiple_of=4)] = Field(
-        4096, description="Read-ahead of the mounted device in KiB."
+        default=4096, description="Read-ahead of the mounted device in KiB."
     )
     verify: Literal["manifest", "none"] = Field(
-        "manifest", description="Check of the files before vLLM starts."
+        default="manifest", description="Check of the files before vLLM starts."
     )
 
 
@@ -186,9 +211,9 @@ class Claim(Record):
 
     kind: Literal["claim"] = Field(description="Existing claims.")
     claims: dict[str, ResourceName] = Field(description="Claim of each cell.")
-    subPath: RelativePath | None = Field(None, description="Folder of the claim to mount.")
+    subPath: RelativePath | None = Field(default=None, description="Folder of the claim to mount.")
     verify: Literal["manifest", "none"] = Field(
-        "none", description="Check of the files before vLLM starts."
+        default="none", description="Check of the files before vLLM starts."
     )
 
 
@@ -196,7 +221,7 @@ class Secret(Record):
     """One key of an existing Secret."""
 
     name: ResourceName = Field(description="Secret name.")
-    key: PathWord = Field("token", description="Key in it.")
+    key: PathWord = Field(default="token", description="Key in it.")
 
 
 class NoWeights(Record):
@@ -204,29 +229,33 @@ class NoWeights(Record):
 
     kind: Literal["none"] = Field(description="Download at start.")
     claims: dict[str, ResourceName] = Field(
-        {}, description="Writable claim of each cell to download into; default: an emptyDir."
+        default={},
+        description="Writable claim of each cell to download into; default: an emptyDir.",
     )
-    sizeGiB: GiB | None = Field(None, description="Size limit of the emptyDir in GiB.")
-    tokenSecret: Secret | None = Field(None, description="Hugging Face token.")
+    sizeGiB: GiB | None = Field(default=None, description="Size limit of the emptyDir in GiB.")
+    tokenSecret: Secret | None = Field(default=None, description="Hugging Face token.")
 
 
 class Resources(Record):
     """What one pod asks for besides its GPUs."""
 
     cpu: Annotated[Number, Field(gt=0, le=1000)] | None = Field(
-        None, description="CPU request; no limit is set. Default: most of the pod's share."
+        default=None, description="CPU request; no limit is set. Default: most of the pod's share."
     )
     memoryGiB: GiB | None = Field(
-        None, description="Memory request and limit in GiB; default: from the model's size."
+        default=None, description="Memory request and limit in GiB; default: from the model's size."
     )
-    ephemeralStorageGiB: GiB = Field(10, description="Ephemeral storage in GiB.")
+    ephemeralStorageGiB: GiB | None = Field(
+        default=None,
+        description="Ephemeral storage in GiB; default: what the pod's volumes may take.",
+    )
 
 
 class ApiKey(Record):
     """API key by an existing Secret; ``as`` is a Python word, hence the alias."""
 
     secret: Secret = Field(description="The Secret.")
-    form: Literal["env", "file"] = Field("env", description="How vLLM gets it.")
+    form: Literal["env", "file"] = Field(default="env", description="How vLLM gets it.")
 
 
 class Serving(Record):
@@ -234,19 +263,25 @@ class Serving(Record):
 
     vllmVersion: VllmVersion = Field(description="vLLM release.")
     image: ImageReference | None = Field(
-        None, description="Image; default: docker.io/vllm/vllm-openai:v<vllmVersion>."
+        default=None, description="Image; default: docker.io/vllm/vllm-openai:v<vllmVersion>."
     )
     tensorParallelism: Annotated[StrictInt, Field(ge=1, le=16)] | None = Field(
-        None, description="GPUs of one pod; default: all GPUs of a node."
+        default=None, description="GPUs of one pod; default: all GPUs of a node."
     )
-    args: tuple[StrictStr, ...] = Field((), strict=False, description="More vLLM arguments.")
-    env: dict[str, StrictStr] = Field({}, description="More environment variables.")
-    resources: Resources = Field(Resources(), description="CPU, memory, storage of one pod.")
-    apiKey: ApiKey | None = Field(None, description="API key.")
-    priorityClassName: ResourceName | None = Field(None, description="PriorityClass.")
-    drainSeconds: Seconds = Field(60, description="Time for requests in flight at shutdown.")
+    args: tuple[StrictStr, ...] = Field(
+        default=(), strict=False, description="More vLLM arguments."
+    )
+    env: dict[str, StrictStr] = Field(default={}, description="More environment variables.")
+    resources: Resources = Field(
+        default=Resources(), description="CPU, memory, storage of one pod."
+    )
+    apiKey: ApiKey | None = Field(default=None, description="API key.")
+    priorityClassName: ResourceName | None = Field(default=None, description="PriorityClass.")
+    drainSeconds: Seconds = Field(
+        default=60, description="Time for requests in flight at shutdown."
+    )
     startupBudgetSeconds: Seconds | None = Field(
-        None, description="Start-up budget; default: computed from size and disk."
+        default=None, description="Start-up budget; default: computed from size and disk."
     )
 
 
@@ -254,49 +289,57 @@ class Activation(Record):
     """A signal that outlives the pods, to scale from zero."""
 
     query: StrictStr = Field(description="PromQL, such as a gateway's request count.")
-    threshold: Annotated[Number, Field(ge=0)] = Field(0, description="Start above this value.")
+    threshold: Annotated[Number, Field(ge=0)] = Field(
+        default=0, description="Start above this value."
+    )
 
 
 class Keda(Record):
     """KEDA's source."""
 
     serverAddress: StrictStr = Field(description="Prometheus query endpoint.")
-    activation: Activation | None = Field(None, description="Required for minReplicas: 0.")
-    authenticationRef: ResourceName | None = Field(None, description="TriggerAuthentication.")
+    activation: Activation | None = Field(default=None, description="Required for minReplicas: 0.")
+    authenticationRef: ResourceName | None = Field(
+        default=None, description="TriggerAuthentication."
+    )
 
 
 class Autoscaling(Record):
     """How each cell scales."""
 
-    enabled: StrictBool = Field(True, description="False: a fixed number of replicas.")
+    enabled: StrictBool = Field(default=True, description="False: a fixed number of replicas.")
     source: Literal["stackdriver", "gke", "keda"] = Field(
-        "stackdriver", description="Who serves the metric."
+        default="stackdriver", description="Who serves the metric."
     )
-    metric: Literal["running", "waiting", "both"] = Field("running", description="Signal.")
-    targetRunning: Count = Field(10, description="Running requests per pod.")
-    targetWaiting: Count = Field(5, description="Waiting requests per pod.")
-    minReplicas: Annotated[StrictInt, Field(ge=0, le=1000)] = Field(1, description="Least pods.")
-    maxReplicas: Count = Field(5, description="Most pods.")
-    keda: Keda | None = Field(None, description="Required with source: keda.")
+    metric: Literal["running", "waiting", "both"] = Field(default="running", description="Signal.")
+    targetRunning: Count = Field(default=10, description="Running requests per pod.")
+    targetWaiting: Count = Field(default=5, description="Waiting requests per pod.")
+    minReplicas: Annotated[StrictInt, Field(ge=0, le=1000)] = Field(
+        default=1, description="Least pods."
+    )
+    maxReplicas: Count = Field(default=5, description="Most pods.")
+    keda: Keda | None = Field(default=None, description="Required with source: keda.")
 
 
 class Monitoring(Record):
     """Google Managed Prometheus."""
 
-    enabled: StrictBool = Field(True, description="PodMonitoring.")
+    enabled: StrictBool = Field(default=True, description="PodMonitoring.")
     intervalSeconds: Annotated[StrictInt, Field(ge=5, le=300)] = Field(
-        15, description="Scrape interval."
+        default=15, description="Scrape interval."
     )
-    rules: StrictBool = Field(False, description="Alert rules.")
+    rules: StrictBool = Field(default=False, description="Alert rules.")
 
 
 class Download(Record):
     """The downloader Job, for mode: download."""
 
-    claimSizeGiB: GiB = Field(100, description="Size of the claim to fill.")
-    storageClassName: ResourceName = Field("standard-rwo", description="StorageClass of it.")
-    deadlineSeconds: Seconds = Field(7200, description="When the Job gives up.")
-    tokenSecret: Secret | None = Field(None, description="Hugging Face token.")
+    claimSizeGiB: GiB = Field(default=100, description="Size of the claim to fill.")
+    storageClassName: ResourceName = Field(
+        default="standard-rwo", description="StorageClass of it."
+    )
+    deadlineSeconds: Seconds = Field(default=7200, description="When the Job gives up.")
+    tokenSecret: Secret | None = Field(default=None, description="Hugging Face token.")
 
 
 Weights = Annotated[Disk | Claim | NoWeights, Field(discriminator="kind")]
@@ -306,24 +349,28 @@ class Config(Record):
     """One config file."""
 
     version: Literal[1] = Field(description="Version of this file's format.")
-    mode: Literal["serve", "download"] = Field("serve", description="What the release does.")
+    mode: Literal["serve", "download"] = Field(
+        default="serve", description="What the release does."
+    )
     project: ProjectId = Field(description="Project of cluster and disks.")
     imagesProject: ProjectId | None = Field(
-        None, description="Project of the disk images; default: the project."
+        default=None, description="Project of the disk images; default: the project."
     )
     region: Region = Field(description="Region of the cluster.")
-    network: Network = Field(Network(), description="Network of bake VMs and nodes.")
-    kmsKey: KmsKey | None = Field(None, description="Customer-managed encryption key.")
+    network: Network = Field(default=Network(), description="Network of bake VMs and nodes.")
+    kmsKey: KmsKey | None = Field(default=None, description="Customer-managed encryption key.")
     cluster: Cluster = Field(description="GKE cluster.")
     release: Release = Field(description="Helm release.")
     model: Model = Field(description="Model.")
-    weights: Weights | None = Field(None, description="Where pods read the weights.")
-    cells: tuple[Cell, ...] = Field((), strict=False, description="Cells; one or more to serve.")
-    imageCache: ImageCache = Field(ImageCache(), description="Cached container images.")
-    serving: Serving | None = Field(None, description="vLLM server; required to serve.")
-    autoscaling: Autoscaling = Field(Autoscaling(), description="Autoscaling of each cell.")
-    monitoring: Monitoring = Field(Monitoring(), description="Metrics and alerts.")
-    download: Download = Field(Download(), description="Downloader Job.")
+    weights: Weights | None = Field(default=None, description="Where pods read the weights.")
+    cells: tuple[Cell, ...] = Field(
+        default=(), strict=False, description="Cells; one or more to serve."
+    )
+    imageCache: ImageCache = Field(default=ImageCache(), description="Cached container images.")
+    serving: Serving | None = Field(default=None, description="vLLM server; required to serve.")
+    autoscaling: Autoscaling = Field(default=Autoscaling(), description="Autoscaling of each cell.")
+    monitoring: Monitoring = Field(default=Monitoring(), description="Metrics and alerts.")
+    download: Download = Field(default=Download(), description="Downloader Job.")
     values: dict[str, Any] = Field(
-        {}, description="Chart values laid over the generated ones, by helm's rules."
+        default={}, description="Chart values laid over the generated ones, by helm's rules."
     )

@@ -24,7 +24,8 @@ def _text(pattern: str, what: str, example: str) -> tuple[AfterValidator, WithJs
             return value
         raise PydanticCustomError("vfs_text", "must be {what}", {"what": what, "example": example})
 
-    schema = {"type": "string", "pattern": f"^(?:{pattern})$", "description": what}
+    plain = re.sub(r"\?P<\w+>", "?:", pattern)  # JSON Schema's dialect has no such names
+    schema = {"type": "string", "pattern": f"^(?:{plain})$", "description": what}
     return AfterValidator(check), WithJsonSchema({**schema, "examples": [example]})
 
 
@@ -104,7 +105,8 @@ RelativePath = Annotated[
 KmsKey = Annotated[
     str,
     *_text(
-        r"projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+",
+        r"projects/[a-z0-9.:-]+/locations/[a-z0-9-]+"
+        r"/keyRings/[A-Za-z0-9_-]{1,63}/cryptoKeys/[A-Za-z0-9_-]{1,63}",
         "the full name of a Cloud KMS key",
         "projects/my-project/locations/us-central1/keyRings/ring/cryptoKeys/key",
     ),

@@ -29,5 +29,7 @@ class Source:
         """True when the owner of the fact says so."""
         return self.evidence is Evidence.CONFIRMED
 
-    def __str__(self) -> str:
+    @property
+    def cite(self) -> str:
+        """The source as text, with a remark when it is weak."""
         return self.text if self.confirmed else f"{self.text} ({self.evidence.value})"

@@ -120,8 +120,8 @@ DISK_TYPES: dict[str, DiskType] = {
                 24,
                 1_200_000,
                 Source(
-                    f"most: {_HYPERDISK_ML}; 24 MiB/s per GiB when none is provisioned: one disk of "
-                    "1 TiB in GoogleCloudPlatform/accelerated-platforms "
+                    f"most: {_HYPERDISK_ML}; 24 MiB/s per GiB when none is provisioned: one disk "
+                    "of 1 TiB in GoogleCloudPlatform/accelerated-platforms "
                     "use-cases/inferencing/serving/vllm/hyperdisk-ml/README.md@9320f3b2",
                     Evidence.REPORTED,
                 ),

@@ -59,9 +59,6 @@ PD_CSI_PARAMETERS = frozenset(
     {
         "access-mode",
         "availability-class",
-        "csi.storage.k8s.io/pv/name",
-        "csi.storage.k8s.io/pvc/name",
-        "csi.storage.k8s.io/pvc/namespace",
         "data-cache-mode",
         "data-cache-size",
         "disk-encryption-kms-key",
@@ -81,7 +78,7 @@ PD_CSI_PARAMETERS = frozenset(
     }
 )
 """StorageClass parameters that CreateVolume knows; any other is refused.  Keys are compared in
-lower case, and the external provisioner takes ``csi.storage.k8s.io/…`` out before.  PDCSI
+lower case; those that start with ``csi.storage.k8s.io/`` are the external provisioner's.  PDCSI
 pkg/parameters/parameters.go."""
 
 # Secondary boot disks:

@@ -96,8 +96,8 @@ FAMILIES: dict[str, Family] = {
             "a3-ultra",
             frozenset(_A3_DISKS),
             Source(
-                "Hyperdisk only: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/DiskSpec "
-                "(boot disk of A3 Ultra); the list is that of a3",
+                "https://cloud.google.com/vertex-ai/docs/reference/rest/v1/DiskSpec: its boot disk "
+                "is a Hyperdisk; the list is that of a3",
                 Evidence.REPORTED,
             ),
         ),
@@ -142,9 +142,7 @@ def _a3(size: str, gpus: int, label: str) -> MachineType:
 
 def _g4(gpus: int) -> MachineType:
     name = f"g4-standard-{48 * gpus}"
-    return MachineType(
-        name, "g4", "nvidia-rtx-pro-6000", gpus, 48 * gpus, 180 * gpus, None, _TYPES
-    )
+    return MachineType(name, "g4", "nvidia-rtx-pro-6000", gpus, 48 * gpus, 180 * gpus, None, _TYPES)
 
 
 MACHINE_TYPES: dict[str, MachineType] = {

@@ -54,10 +54,13 @@ def write_text(text: str, target: Path | None, out: TextIO) -> None:
         return
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(name).chmod(0o644)
+            Path(name).replace(target)
+        finally:
+            Path(name).unlink(missing_ok=True)
     except OSError as error:
         problem = Problem("", f"cannot be written: {error.strerror}", "Name a writable place.")
         raise ConfigError(str(target), [problem]) from None

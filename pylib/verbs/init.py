@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from pylib.config.starter import QUESTIONS, Answers, defaults, starter_config
 from pylib.errors import EXIT_OK, ConfigError, Problem
@@ -66,7 +67,7 @@ def _typed(given: dict[str, str]) -> Answers:
     numbers: dict[str, int] = {}
     for name in ("model_gib", "gpus"):
         text = given.pop(name)
-        if text.isdecimal():
+        if re.fullmatch("[0-9]{1,9}", text):
             numbers[name] = int(text)
             continue
         flag = f"--{name.replace('_', '-')}"
@@ -74,4 +75,5 @@ def _typed(given: dict[str, str]) -> Answers:
         problems.append(Problem(flag, f"{text!r} must be a whole number", fix))
     if problems:
         raise ConfigError("init", problems)
-    return Answers(**given, **numbers)
+    answers: dict[str, Any] = {**given, **numbers}
+    return Answers(**answers)

@@ -62,6 +62,4 @@ def _report(args: argparse.Namespace) -> Report:
             args.config, kubernetes=args.kubernetes, waivers=waivers, today=today
         )
     manifests = read_inputs(args.paths, sys.stdin)
-    return validate_manifests(
-        manifests, kubernetes=args.kubernetes, waivers=waivers, today=today
-    )
+    return validate_manifests(manifests, kubernetes=args.kubernetes, waivers=waivers, today=today)

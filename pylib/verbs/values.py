@@ -31,7 +31,9 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
 
 
 def _compare(text: str, target: Path, out: TextIO) -> int:
-    if target.exists() and target.read_text(encoding="utf-8") == text:
+    from pylib.config.parse import read_text
+
+    if target.exists() and read_text(target) == text:
         return EXIT_OK
     out.write(f"{target} is stale. Run: python -m pylib values -f CONFIG -o {target}\n")
     return EXIT_FINDINGS

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Reads the API key from its file, then becomes the server. $(...) drops a newline at the end of the file,
 # which a Secret made with `echo` or `--from-file` holds and which no client would ever send.
 set -eu

@@ -53,13 +53,16 @@ Helpers that take the root context are called with `$`; those that also need a c
 {{- include "vllm-fast-start.image" (dict "repository" .Values.image.repository "tag" $tag "digest" .Values.image.digest) -}}
 {{- end }}
 
-{{/* Labels of an object; takes {root, component}. The chart's own win over commonLabels. */}}
+{{/* Labels of an object; takes {root, component, selector?, extra?}: the last two as stableLabels has them. */}}
 {{- define "vllm-fast-start.labels" -}}
 {{- $chart := dict "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
 {{- merge $chart (include "vllm-fast-start.stableLabels" . | fromYaml) | toYaml -}}
 {{- end }}
 
-{{/* Labels of a pod: without the chart's version, which would restart every GPU pod at each chart upgrade. */}}
+{{/*
+Labels of a pod: without the chart's version, which would restart every GPU pod at each chart upgrade.
+`selector` is the YAML of selector labels, `extra` a map; the chart's own labels win over both it and commonLabels.
+*/}}
 {{- define "vllm-fast-start.stableLabels" -}}
 {{- $own := dict
   "app.kubernetes.io/name" (include "vllm-fast-start.name" .root)
@@ -67,21 +70,45 @@ Helpers that take the root context are called with `$`; those that also need a c
   "app.kubernetes.io/version" (include "vllm-fast-start.vllmVersion" .root)
   "app.kubernetes.io/managed-by" .root.Release.Service
   "app.kubernetes.io/component" .component -}}
-{{- merge $own .root.Values.commonLabels | toYaml -}}
+{{- $selector := .selector | default "" | fromYaml -}}
+{{- merge $own $selector (.extra | default dict) .root.Values.commonLabels | toYaml -}}
 {{- end }}
 
 {{/* Selector of every serving pod. Plain names: GKE's AutoscalingMetric refuses `.` and `/` in a selector's label names. */}}
 {{- define "vllm-fast-start.selectorLabels" -}}
-app: {{ include "vllm-fast-start.fullname" . }}
+app: {{ include "vllm-fast-start.fullname" . | quote }}
 {{- end }}
 
 {{/* Selector of one cell's serving pods. */}}
 {{- define "vllm-fast-start.cellSelectorLabels" -}}
 {{ include "vllm-fast-start.selectorLabels" .root }}
-cell: {{ include "vllm-fast-start.cellName" . }}
+cell: {{ include "vllm-fast-start.cellName" . | quote }}
 {{- end }}
 
-{{/* One hook of the chosen weights kind; takes (list <hook> $at). A kind is one file of templates/weights/ that defines every hook. */}}
+{{/* Labels of the objects that all cells share; takes {root, component}. */}}
+{{- define "vllm-fast-start.releaseLabels" -}}
+{{- include "vllm-fast-start.labels" (dict "root" .root "component" .component "selector" (include "vllm-fast-start.selectorLabels" .root)) -}}
+{{- end }}
+
+{{/* Labels of one cell's objects; takes {root, cell, component}. */}}
+{{- define "vllm-fast-start.cellLabels" -}}
+{{- include "vllm-fast-start.labels" (dict "root" .root "component" .component "selector" (include "vllm-fast-start.cellSelectorLabels" .)) -}}
+{{- end }}
+
+{{/*
+One hook of the chosen weights kind; takes (list <hook> $at). A kind is one file of templates/weights/
+that defines every hook:
+  model           what vLLM is told to serve: a path or a name
+  args env        arguments (a YAML list) and environment of the server
+  volumes mounts  of the pod and of the server
+  initContainers  what runs before the server
+and, called without a cell, {root: $}:
+  usesScripts     "true" when the ConfigMap with the scripts is needed
+  egress          rules for the NetworkPolicy
+  ephemeralGiB    what the volumes may take of the node's disk, or 0
+  validate notes  problems with the values; what NOTES.txt says
+  names           of further objects of a cell, to be checked for length (called with the cell)
+*/}}
 {{- define "vllm-fast-start.weights" -}}
 {{- $at := index . 1 -}}
 {{- include (printf "vllm-fast-start.weights.%s.%s" $at.root.Values.weights.kind (index . 0)) $at -}}

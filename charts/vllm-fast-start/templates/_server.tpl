@@ -48,13 +48,12 @@
 
 {{/* Environment of the chart: every cache on the one writable volume, since the root file system is read-only. */}}
 {{- define "vllm-fast-start.server.ownEnv" -}}
-- {name: HOME, value: /cache/home}
+- {name: HOME, value: /cache}
 - {name: USER, value: vllm}
 - {name: XDG_CACHE_HOME, value: /cache/xdg}
 - {name: XDG_CONFIG_HOME, value: /cache/config}
 - {name: HF_HOME, value: /cache/huggingface}
 - {name: VLLM_CACHE_ROOT, value: /cache/vllm}
-- {name: VLLM_CONFIG_ROOT, value: /cache/config/vllm}
 - {name: TRITON_CACHE_DIR, value: /cache/triton}
 - {name: TORCHINDUCTOR_CACHE_DIR, value: /cache/torchinductor}
 - {name: FLASHINFER_WORKSPACE_BASE, value: /cache/flashinfer}
@@ -65,7 +64,7 @@
 - name: VLLM_API_KEY
   valueFrom:
     secretKeyRef:
-      name: {{ .root.Values.server.apiKey.secretName }}
+      name: {{ .root.Values.server.apiKey.secretName | quote }}
       key: {{ .root.Values.server.apiKey.key | quote }}
 {{- end }}
 {{- with include "vllm-fast-start.weights" (list "env" .) }}
@@ -121,12 +120,12 @@
 {{- with include "vllm-fast-start.chatTemplate.configMap" .root }}
 - name: chat-template
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- if eq (include "vllm-fast-start.server.keyFromFile" .root) "true" }}
 - name: api-key
   secret:
-    secretName: {{ .root.Values.server.apiKey.secretName }}
+    secretName: {{ .root.Values.server.apiKey.secretName | quote }}
     defaultMode: 0440
     items:
       - key: {{ .root.Values.server.apiKey.key | quote }}
@@ -168,4 +167,9 @@
 {{- $own := include "vllm-fast-start.server.annotations" . | fromYaml -}}
 {{- with .root.Values.server.chatTemplate.inline }}{{ $_ := set $own "vllm-fast-start/chat-template-sha256" (sha256sum .) }}{{ end -}}
 {{- merge $own .root.Values.podAnnotations | toYaml -}}
+{{- end }}
+
+{{/* Labels of the pod. */}}
+{{- define "vllm-fast-start.podLabels" -}}
+{{- include "vllm-fast-start.stableLabels" (dict "root" .root "component" "server" "selector" (include "vllm-fast-start.cellSelectorLabels" .) "extra" .root.Values.podLabels) -}}
 {{- end }}

@@ -5,6 +5,54 @@ A module of rules is listed here once; nothing else knows it.
 
 from __future__ import annotations
 
+from pylib.validate.rules import (
+    autoscaling,
+    claims,
+    disk_mounts,
+    disks,
+    gpus,
+    images,
+    metrics,
+    monitoring,
+    naming,
+    pod_baseline,
+    pod_restricted,
+    probes,
+    resources,
+    scheduling,
+    scrapes,
+    security,
+    services,
+    shutdown,
+    static_disks,
+    storage,
+    workload,
+)
 from pylib.validate.rules.registry import RULES, Rule
 
-__all__ = ["RULES", "Rule"]
+MODULES = (
+    storage,
+    static_disks,
+    disk_mounts,
+    disks,
+    claims,
+    workload,
+    services,
+    probes,
+    shutdown,
+    resources,
+    gpus,
+    scheduling,
+    images,
+    autoscaling,
+    metrics,
+    monitoring,
+    scrapes,
+    naming,
+    security,
+    pod_baseline,
+    pod_restricted,
+)
+"""Modules of rules, by topic."""
+
+__all__ = ["MODULES", "RULES", "Rule"]

@@ -26,9 +26,8 @@ POD_TEMPLATES: Mapping[str, tuple[Path, ...]] = {
         ("spec", "leaderWorkerTemplate", "leaderTemplate"),
         ("spec", "leaderWorkerTemplate", "workerTemplate"),
     ),
-    **{
-        kind: (("spec", "template"),)
-        for kind in (
+    **dict.fromkeys(
+        (
             "DaemonSet",
             "Deployment",
             "Job",
@@ -36,8 +35,9 @@ POD_TEMPLATES: Mapping[str, tuple[Path, ...]] = {
             "ReplicationController",
             "Rollout",
             "StatefulSet",
-        )
-    },
+        ),
+        (("spec", "template"),),
+    ),
 }
 """Where each kind keeps its pod templates; a template is what holds ``metadata`` and ``spec``."""
 

@@ -26,10 +26,11 @@ Writing a rule::
                 )
 
 One function is one rule.  It yields a :class:`~pylib.validate.rules.objects.Hit` per broken field,
-made with ``at(manifest, *path, …)``, ``pod.at(*path_in_pod_spec, …)`` or ``container.at(*path, …)``;
-object, dotted path, file, line, rule name and severity are filled in here.  A hit whose severity
-differs from its rule's says so with ``severity=``.  What the run knows beside the manifests is
-``objects.context``; a field that is empty there is not known, and the rule then yields nothing.
+made with ``at(manifest, *path, …)``, ``pod.at(*path_in_pod_spec, …)`` or
+``container.at(*path, …)``; object, dotted path, file, line, name and severity are filled in here.
+A hit whose severity differs from its rule's says so with ``severity=``.  What the run knows beside
+the manifests is ``objects.context``; a field that is empty there is not known, and the rule then
+yields nothing.
 
 A rule meets manifests that this project did not write.  What kubeconform found to be of the wrong
 type is cut out before rules run, but kinds without a schema come as they are: read with
@@ -72,9 +73,7 @@ RULES: dict[str, Rule] = {}
 """Every rule by name; filled when :mod:`pylib.validate.rules` is imported."""
 
 
-def rule(
-    *, name: str, severity: Severity, summary: str, explain: str
-) -> Callable[[Check], Check]:
+def rule(*, name: str, severity: Severity, summary: str, explain: str) -> Callable[[Check], Check]:
     """Put the decorated function into :data:`RULES`.
 
     Raises :class:`ValueError` for a name that is taken or not in kebab case.

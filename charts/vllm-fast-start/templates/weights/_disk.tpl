@@ -42,3 +42,59 @@
 {{- $current := include "vllm-fast-start.weights.disk.current" .root | fromYaml -}}
 {{- include "vllm-fast-start.weights.local.initContainers" (dict "at" . "manifestSha256" $current.manifestSha256) -}}
 {{- end }}
+
+{{- define "vllm-fast-start.weights.disk.usesScripts" -}}
+{{ include "vllm-fast-start.weights.local.usesScripts" . }}
+{{- end }}
+
+{{- define "vllm-fast-start.weights.disk.egress" -}}
+{{- end }}
+
+{{- define "vllm-fast-start.weights.disk.ephemeralGiB" -}}
+0
+{{- end }}
+
+{{- define "vllm-fast-start.weights.disk.names" -}}
+{{- $at := . }}
+{{- range .root.Values.weights.disk.revisions }}
+- {{ include "vllm-fast-start.weights.disk.volumeName" (dict "at" $at "revision" .name) | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "vllm-fast-start.weights.disk.validate" -}}
+{{- $disk := .root.Values.weights.disk -}}
+{{- $names := list -}}
+{{- range $index, $revision := $disk.revisions -}}
+{{- if has $revision.name $names }}
+weights.disk.revisions[{{ $index }}] is a second revision named {{ $revision.name | quote }}.
+Please drop one of the two.
+{{ end -}}
+{{- $names = append $names $revision.name -}}
+{{- include "vllm-fast-start.validate.byCell" (dict "root" $.root "map" $revision.disks "path" (printf "weights.disk.revisions[%d].disks" $index) "value" "<disk>") }}
+{{ end -}}
+{{- if not (has $disk.current $names) }}
+weights.disk.current {{ $disk.current | quote }} is not among the revisions {{ join ", " $names }}.
+Please set one of them:
+weights:
+  disk:
+    current: {{ last $names }}
+{{ end -}}
+{{- with .root.Values.model.sizeGiB -}}
+{{- if gt (int64 .) (int64 $disk.sizeGiB) }}
+weights.disk.sizeGiB {{ $disk.sizeGiB }} is less than model.sizeGiB {{ . }}.
+Please set the size of the disk, which is also what its speed follows from:
+weights:
+  disk:
+    sizeGiB: {{ mul 2 (int64 .) }}
+{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "vllm-fast-start.weights.disk.notes" -}}
+{{- $disk := .root.Values.weights.disk -}}
+{{- range $cell := .root.Values.cells }}
+{{- $at := dict "root" $.root "cell" $cell }}
+{{- $current := include "vllm-fast-start.weights.disk.current" $.root | fromYaml }}
+Weights in {{ include "vllm-fast-start.cellName" $at }}: disk {{ get $current.disks (include "vllm-fast-start.cellName" $at) }} ({{ $disk.type }}, {{ $disk.sizeGiB }} GiB), revision {{ $disk.current }}, read-only
+{{- end }}
+{{- end }}

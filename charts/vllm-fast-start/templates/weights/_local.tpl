@@ -14,13 +14,18 @@ mode, the read-only mount and the check of the files.
 - {name: TRANSFORMERS_OFFLINE, value: "1"}
 {{- end }}
 
+{{/* "true" when the files are checked, which a script of the ConfigMap does. */}}
+{{- define "vllm-fast-start.weights.local.usesScripts" -}}
+{{- eq .root.Values.weights.verify "manifest" -}}
+{{- end }}
+
 {{/* Volumes: the claim, and the script that checks what is in it; takes {at, claim}. */}}
 {{- define "vllm-fast-start.weights.local.volumes" -}}
 - name: weights
   persistentVolumeClaim:
-    claimName: {{ .claim }}
+    claimName: {{ .claim | quote }}
     readOnly: true
-{{- if eq .at.root.Values.weights.verify "manifest" }}
+{{- if eq (include "vllm-fast-start.weights.local.usesScripts" .at) "true" }}
 - name: scripts
   configMap:
     name: {{ include "vllm-fast-start.fullname" .at.root }}-scripts
@@ -33,13 +38,13 @@ mode, the read-only mount and the check of the files.
   mountPath: /model-data
   readOnly: true
   {{- with .subPath }}
-  subPath: {{ . }}
+  subPath: {{ . | quote }}
   {{- end }}
 {{- end }}
 
 {{/* Init container that fails in a second where vLLM would fail in a minute; takes {at, subPath, manifestSha256}. */}}
 {{- define "vllm-fast-start.weights.local.initContainers" -}}
-{{- if eq .at.root.Values.weights.verify "manifest" -}}
+{{- if eq (include "vllm-fast-start.weights.local.usesScripts" .at) "true" -}}
 - name: check-weights
   image: {{ include "vllm-fast-start.serverImage" .at.root }}
   imagePullPolicy: {{ .at.root.Values.image.pullPolicy }}

@@ -1,0 +1,213 @@
+"""What is wrong with a value that a JSON schema refuses: where, in words, and what to write.
+
+kubeconform says which objects are invalid; its texts join all errors of an object into one line, so
+the few invalid ones are looked at again here.  Importing this module loads ``jsonschema``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.validators import validator_for
+
+from pylib.validate.bundle import JsonSchema
+from pylib.validate.words import listed, nearest, show
+
+Path = tuple[str | int, ...]
+
+UNKNOWN_FIELD = "additionalProperties"
+WRONG_TYPE = "type"
+
+_FEW = 12
+_TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "number": "a number",
+    "object": "a map",
+    "string": "text",
+}
+_BOUNDS = {
+    "exclusiveMaximum": "is not below {}",
+    "exclusiveMinimum": "is not above {}",
+    "maxItems": "holds more than {} entries",
+    "maxLength": "is longer than {} characters",
+    "maxProperties": "holds more than {} fields",
+    "maximum": "is above {}, the most",
+    "minItems": "holds fewer entries than {}",
+    "minLength": "is shorter than {} characters",
+    "minProperties": "holds fewer fields than {}",
+    "minimum": "is below {}, the least",
+    "multipleOf": "is no multiple of {}",
+    "pattern": "does not match the pattern {}",
+}
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken keyword of a schema.
+
+    ``keyword`` is :data:`UNKNOWN_FIELD`, :data:`WRONG_TYPE` or another keyword of JSON Schema;
+    ``path`` ends in the field concerned, also where that field is absent.  ``quotes_value`` says
+    that ``message`` goes on after the value: ``'two' is no integer``.
+    """
+
+    keyword: str
+    path: Path
+    message: str
+    fix: str
+    quotes_value: bool = False
+
+    def text(self, value: object) -> str:
+        """The message about ``value``, which is what stands at ``path``."""
+        return f"{show(value)} {self.message}" if self.quotes_value else self.message
+
+
+def violations(schema: JsonSchema, value: Any) -> tuple[Violation, ...]:
+    """Everything in ``value`` that breaks ``schema``, each field once, in order of path."""
+    validator = validator_for(schema, default=Draft202012Validator)(schema)
+    found = (violation for error in validator.iter_errors(value) for violation in _of(error))
+    return tuple(sorted(dict.fromkeys(found), key=lambda v: [_sortable(step) for step in v.path]))
+
+
+def _sortable(step: str | int) -> str:
+    return f"{step:09d}" if isinstance(step, int) else step
+
+
+@dataclass(frozen=True)
+class _Error:
+    """A ValidationError as plain data: the keyword, what it asks for, and what it met."""
+
+    keyword: str
+    wanted: Any
+    met: Any
+    path: Path
+    schema: Mapping[str, Any]
+    reason: str
+    inner: Sequence[ValidationError]
+
+
+def _of(error: ValidationError) -> Iterator[Violation]:
+    plain = _Error(
+        keyword=str(error.validator),
+        wanted=error.validator_value,
+        met=error.instance,
+        path=tuple(error.absolute_path),
+        schema=error.schema if isinstance(error.schema, Mapping) else {},
+        reason=error.message,
+        inner=error.context or (),
+    )
+    if "propertyNames" in error.absolute_schema_path:
+        yield _key(plain)
+    else:
+        yield from _WORDS.get(plain.keyword, _bound)(plain)
+
+
+def _key(error: _Error) -> Violation:
+    path = (*error.path, str(error.met))
+    return Violation("propertyNames", path, f"the key {_bound_text(error)}", "Write another key.")
+
+
+def _bound(error: _Error) -> Iterator[Violation]:
+    if error.keyword in _BOUNDS:
+        yield Violation(error.keyword, error.path, _bound_text(error), "", quotes_value=True)
+    else:
+        yield Violation(error.keyword, error.path, error.reason, "")
+
+
+def _bound_text(error: _Error) -> str:
+    return _BOUNDS.get(error.keyword, "is not allowed").format(error.wanted)
+
+
+def _unknown(error: _Error) -> Iterator[Violation]:
+    known = error.schema.get("properties", {})
+    patterns = [re.compile(pattern) for pattern in error.schema.get("patternProperties", {})]
+    for name in error.met:
+        if name not in known and not any(pattern.search(name) for pattern in patterns):
+            fix = _which(name, known)
+            yield Violation(UNKNOWN_FIELD, (*error.path, name), "there is no such field", fix)
+
+
+def _which(name: str, known: Mapping[str, Any]) -> str:
+    meant = nearest(name, known)
+    if meant is not None:
+        return f"Did you mean {meant}?"
+    if 0 < len(known) <= _FEW:
+        return f"The fields here are {listed(sorted(known))}."
+    return "Take it out, or move it to where it belongs."
+
+
+def _missing(error: _Error) -> Iterator[Violation]:
+    for name in error.wanted:
+        if name not in error.met:
+            path = (*error.path, name)
+            yield Violation("required", path, "the field is missing", f"Write {name}.")
+
+
+def _type(error: _Error) -> Iterator[Violation]:
+    yield _wrong_type(error.path, _names(error.wanted))
+
+
+def _names(wanted: Any) -> list[str]:
+    return [wanted] if isinstance(wanted, str) else list(wanted)
+
+
+def _wrong_type(path: Path, names: Iterable[str]) -> Violation:
+    wanted = list(dict.fromkeys(_TYPES[name] for name in names if name in _TYPES))
+    fix = f"Write {listed(wanted, 'or')}"
+    if wanted == ["text"]:
+        fix += ", in quotes if it looks like a number, true or null"
+    return Violation(
+        WRONG_TYPE, path, f"is not {listed(wanted, 'or')}", f"{fix}.", quotes_value=True
+    )
+
+
+def _enum(error: _Error) -> Iterator[Violation]:
+    values = [str(value) for value in error.wanted]
+    meant = nearest(str(error.met), values)
+    fix = f"Did you mean {meant}?" if meant else "Write one of them."
+    message = f"is none of {listed(values, 'or')}"
+    yield Violation("enum", error.path, message, fix, quotes_value=True)
+
+
+def _const(error: _Error) -> Iterator[Violation]:
+    wanted = show(error.wanted)
+    yield Violation("const", error.path, f"is not {wanted}", f"Write {wanted}.", quotes_value=True)
+
+
+def _not(error: _Error) -> Iterator[Violation]:
+    yield Violation("not", error.path, "is not allowed here", "", quotes_value=True)
+
+
+def _branches(error: _Error) -> Iterator[Violation]:
+    """``oneOf`` and ``anyOf``: a choice of fields, a choice of types, or the nearest branch."""
+    keywords = {keyword for branch in error.wanted for keyword in branch}
+    if keywords == {"required"}:
+        names = listed((name for branch in error.wanted for name in branch["required"]), "or")
+        exactly = "exactly one" if error.keyword == "oneOf" else "at least one"
+        message = f"{exactly} of {names} belongs here"
+        yield Violation(error.keyword, error.path, message, f"Write {exactly} of them.")
+    elif keywords == {"type"}:
+        names_of_types = [name for branch in error.wanted for name in _names(branch["type"])]
+        yield _wrong_type(error.path, names_of_types)
+    elif (nearer := best_match(error.inner)) is not None:
+        yield from _of(nearer)
+    else:
+        yield Violation(error.keyword, error.path, "fits more than one of the forms allowed", "")
+
+
+_WORDS: Mapping[str, Callable[[_Error], Iterator[Violation]]] = {
+    "additionalProperties": _unknown,
+    "anyOf": _branches,
+    "const": _const,
+    "enum": _enum,
+    "not": _not,
+    "oneOf": _branches,
+    "required": _missing,
+    "type": _type,
+}

@@ -1,0 +1,151 @@
+"""GPUs of vLLM containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pylib.facts import gke
+from pylib.facts.machines import ACCELERATORS, MACHINE_TYPES, most_gpus
+from pylib.validate.report import Severity
+from pylib.validate.rules.objects import Container, Hit, Objects, texts
+from pylib.validate.rules.quantities import whole
+from pylib.validate.rules.registry import rule
+from pylib.validate.rules.vllm_pods import (
+    arguments,
+    gpus,
+    machine_type,
+    model_gib,
+    option,
+    servers,
+)
+
+
+def _workers(container: Container) -> int:
+    """Workers that vLLM starts in this container: tensor times pipeline parallelism."""
+    words = arguments(container)
+    product = 1
+    for flags in (("--tensor-parallel-size", "-tp"), ("--pipeline-parallel-size", "-pp")):
+        found = option(words, *flags)
+        product *= max(1, whole(found.text) or 1) if found else 1
+    return product
+
+
+def _spread(container: Container) -> bool:
+    """Whether the workers may live in several pods, so that one pod says nothing."""
+    words = arguments(container)
+    backend = option(words, "--distributed-executor-backend")
+    ranks = option(words, "--nnodes", "--node-rank", "--data-parallel-size", "-dp")
+    grouped = container.pod.owner.kind == "LeaderWorkerSet"
+    return grouped or ranks is not None or (backend is not None and backend.text == "ray")
+
+
+@rule(
+    name="gpu-parallelism",
+    severity=Severity.ERROR,
+    summary="A pod asks for as many GPUs as vLLM uses",
+    explain=(
+        "vLLM starts one worker for each of tensor-parallel-size * pipeline-parallel-size, one GPU "
+        "each: with fewer GPUs it does not start, with more the rest idle and cost. Source: "
+        "https://docs.vllm.ai/en/latest/serving/parallelism_scaling/. Give both from one value. "
+        "Pods of a group (LeaderWorkerSet) and Ray clusters are not judged."
+    ),
+)
+def gpu_parallelism(objects: Objects) -> Iterator[Hit]:
+    """vLLM containers whose GPUs and workers differ."""
+    for container in servers(objects):
+        given, used = gpus(container), _workers(container)
+        if given is None or given == used or _spread(container):
+            continue
+        yield container.at(
+            "resources",
+            "limits",
+            gke.GPU,
+            message=f"asks for {given} GPUs, vLLM's arguments use {used}",
+            fix=f"Write {gke.GPU}: {used}, or --tensor-parallel-size={given}.",
+            severity=None if given < used else Severity.WARNING,
+        )
+
+
+@rule(
+    name="gpu-request",
+    severity=Severity.ERROR,
+    summary="A pod for GPU nodes asks for GPUs, under limits",
+    explain=(
+        "GPUs are given by limits, and requests must be equal; requests alone are refused by the "
+        "API server. A vLLM pod that selects GPU nodes and asks for none sees no GPU. And no "
+        "machine has more GPUs than its family's largest. Source: "
+        "https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/."
+    ),
+)
+def gpu_request(objects: Objects) -> Iterator[Hit]:
+    """vLLM containers that ask for GPUs oddly, for too many, or not at all."""
+    for container in servers(objects):
+        limit = container.get("resources", "limits", gke.GPU)
+        request = container.get("resources", "requests", gke.GPU)
+        if request is not None and str(request) != str(limit):
+            yield container.at(
+                "resources",
+                "limits",
+                gke.GPU,
+                message=f"requests {gke.GPU}: {request}, but the limit is {limit or 'missing'}",
+                fix=f"Write {gke.GPU}: {request} under limits.",
+            )
+        yield from _gpus_of_node(container, objects)
+
+
+def _gpus_of_node(container: Container, objects: Objects) -> Iterator[Hit]:
+    label = texts(container.pod.get("nodeSelector")).get(gke.ACCELERATOR, "")
+    machine = MACHINE_TYPES.get(machine_type(container.pod, objects))
+    most = machine.gpus if machine else most_gpus(label)
+    given = gpus(container)
+    if label and given is None:
+        yield container.at(
+            "resources",
+            "limits",
+            gke.GPU,
+            message=f"the pod selects nodes with {label}, but asks for no GPU",
+            fix=f"Write {gke.GPU}: 1 under limits.",
+        )
+    elif given is not None and most is not None and given > most:
+        where = machine.name if machine else f"the largest machine with {label}"
+        yield container.at(
+            "resources",
+            "limits",
+            gke.GPU,
+            message=f"asks for {given} GPUs, {where} has {most}",
+            fix=f"Ask for at most {most}.",
+        )
+
+
+@rule(
+    name="gpu-memory",
+    severity=Severity.ERROR,
+    summary="The weights fit into the GPUs",
+    explain=(
+        "Weights larger than the memory of the pod's GPUs cannot be loaded, whatever the "
+        "arguments; and the KV cache needs room beside them. The model's size comes from the "
+        f"annotation {gke.MODEL_SIZE_GIB}, the GPU from the node selector {gke.ACCELERATOR}. "
+        "Source: https://cloud.google.com/compute/docs/gpus. Take more GPUs or a larger one, or "
+        "let --cpu-offload-gb say that it is meant."
+    ),
+)
+def gpu_memory(objects: Objects) -> Iterator[Hit]:
+    """vLLM containers whose GPUs are smaller than the model."""
+    for container in servers(objects):
+        label = texts(container.pod.get("nodeSelector")).get(gke.ACCELERATOR, "")
+        accelerator, model = ACCELERATORS.get(label), model_gib(container.pod)
+        count = gpus(container)
+        if accelerator is None or model is None or count is None:
+            continue
+        if option(arguments(container), "--cpu-offload-gb"):
+            continue
+        if model > count * accelerator.memory_gb:
+            yield container.at(
+                "resources",
+                "limits",
+                gke.GPU,
+                message=f"{count} of {label} have {count * accelerator.memory_gb} GB, the model "
+                f"{model:g} GiB",
+                fix=f"Ask for {-(-model // accelerator.memory_gb):g} GPUs or more, or a larger "
+                "accelerator.",
+            )
