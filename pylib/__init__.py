@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     )
     from pylib.lock import Lock, load_lock, lock_path, parse_lock
     from pylib.manifests import Manifest
+    from pylib.pipeline import validate_releases
+    from pylib.release import Release, release_of_config, release_of_values
     from pylib.render import Rendered, render_release
     from pylib.validate import validate_manifests
     from pylib.validate.report import Finding, Report, Severity
@@ -37,6 +39,7 @@ _HOME = {
     "Lock": "lock",
     "Manifest": "manifests",
     "ManifestError": "errors",
+    "Release": "release",
     "RenderError": "errors",
     "Rendered": "render",
     "Report": "validate.report",
@@ -50,9 +53,12 @@ _HOME = {
     "make_values": "values",
     "parse_config": "config.parse",
     "parse_lock": "lock",
+    "release_of_config": "release",
+    "release_of_values": "release",
     "render_release": "render",
     "starter_config": "config.starter",
     "validate_manifests": "validate",
+    "validate_releases": "pipeline",
     "values_file": "values",
 }
 
@@ -63,6 +69,7 @@ __all__ = [
     "Lock",
     "Manifest",
     "ManifestError",
+    "Release",
     "RenderError",
     "Rendered",
     "Report",
@@ -76,9 +83,12 @@ __all__ = [
     "make_values",
     "parse_config",
     "parse_lock",
+    "release_of_config",
+    "release_of_values",
     "render_release",
     "starter_config",
     "validate_manifests",
+    "validate_releases",
     "values_file",
 ]
 

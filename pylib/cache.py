@@ -1,7 +1,8 @@
 """A folder for what can be made again: schema bundles, versions of tools.
 
 ``VFS_CACHE_DIR`` wins, then ``$XDG_CACHE_HOME/vllm-fast-start``, then ``~/.cache/vllm-fast-start``.
-Where none can be written, a temporary folder stands in and goes with the process.
+Where none can be written, a temporary folder stands in and goes with the process; so too where the
+path holds a character that kubeconform would read as part of a URL or of a template.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from pylib.errors import ToolFailedError
 
 _NAME = "vllm-fast-start"
+_SPECIAL = frozenset("%#?{}")
 
 
 def folder() -> Path:
@@ -49,6 +51,8 @@ def write(path: Path, text: str) -> None:
 
 
 def _usable(candidate: Path) -> bool:
+    if _SPECIAL & set(str(candidate)):
+        return False
     try:
         candidate.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -7,6 +7,7 @@ load when their verb runs, so that ``validate`` on plain manifests starts fast.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     verb: Verb = args.verb
     try:
-        return verb(args, sys.stdout)
+        code = verb(args, sys.stdout)
+        sys.stdout.flush()  # here, where a reader that went away is no traceback
     except VfsError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -31,8 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe went away: nothing is left to say it to
+        # The reader of the pipe went away; Python would try to write to it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,8 +16,8 @@ from typing import Any
 from pylib.config.model import Config
 from pylib.errors import EXIT_FINDINGS, EXIT_OK, VfsError
 from pylib.lock import Lock
-from pylib.render import render_all, request_of
-from pylib.verbs.common import Inputs, load_inputs
+from pylib.release import release_of_config
+from pylib.render import render_all
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,16 +41,10 @@ def generated(root: Path) -> Iterator[tuple[Path, str]]:
     """Path and text of each generated file below ``root``."""
     yield root / "pylib/config/config.schema.json", _schema(Config, "config")
     yield root / "pylib/config/lock.schema.json", _schema(Lock, "lock")
-    cases = [load_inputs(path) for path in sorted((root / "values").glob("*/config.yaml"))]
-    yield from _cases(cases)
-
-
-def _cases(cases: Sequence[Inputs]) -> Iterator[tuple[Path, str]]:
-    requests = [request_of(c.values, release=c.release, namespace=c.namespace) for c in cases]
-    rendered = render_all(requests, [str(case.file) for case in cases])
-    for case, result in zip(cases, rendered, strict=True):
-        yield case.file.with_name("values.yaml"), case.text
-        yield case.file.with_name("manifests.yaml"), result.text
+    releases = [release_of_config(path) for path in sorted(root.glob("values/*/config.yaml"))]
+    for release, rendered in zip(releases, render_all(releases), strict=True):
+        yield release.file.with_name("values.yaml"), release.text
+        yield release.file.with_name("manifests.yaml"), rendered.text
 
 
 def _schema(model: type[Config] | type[Lock], what: str) -> str:

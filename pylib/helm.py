@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,22 +51,36 @@ class _TextCommand(pyhelm3.Command):
         return output
 
 
-def template(requests: Sequence[TemplateRequest], helm: Path) -> tuple[str, ...]:
+def template(
+    requests: Sequence[TemplateRequest],
+    helm: Path,
+    meanwhile: Callable[[], object] | None = None,
+) -> tuple[str, ...]:
     """What ``helm template`` prints for each request, in order, on all cores.
 
+    ``meanwhile`` runs in a thread beside it: work that need not wait for helm.
     Raises :class:`RenderError` with the chart's own message for the first request that fails.
     """
-    return asyncio.run(_template_all(requests, helm))
+    return asyncio.run(_template_all(requests, helm, meanwhile))
 
 
-async def _template_all(requests: Sequence[TemplateRequest], helm: Path) -> tuple[str, ...]:
+async def _template_all(
+    requests: Sequence[TemplateRequest], helm: Path, meanwhile: Callable[[], object] | None
+) -> tuple[str, ...]:
     places = asyncio.Semaphore(os.cpu_count() or 1)
 
     async def one(request: TemplateRequest) -> str:
         async with places:
             return await _template(request, helm)
 
-    return tuple(await asyncio.gather(*(one(request) for request in requests)))
+    beside = asyncio.create_task(asyncio.to_thread(meanwhile or _nothing))
+    texts = await asyncio.gather(*(one(request) for request in requests))
+    await beside
+    return tuple(texts)
+
+
+def _nothing() -> None:
+    """What there is to do while helm works, when nobody says."""
 
 
 async def _template(request: TemplateRequest, helm: Path) -> str:

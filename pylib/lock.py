@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt, StrictStr
 
 from pylib.config.model import Record
-from pylib.config.parse import line_at, parse_document, parse_record, read_text
+from pylib.config.parse import line_at, parse_document, parse_record
 from pylib.config.types import (
     Digest,
     GiB,
@@ -27,6 +27,7 @@ from pylib.config.types import (
     Zone,
 )
 from pylib.errors import ConfigError, Problem
+from pylib.files import read_text
 from pylib.names import REVISION_DIGITS, revision_of
 
 

@@ -2,78 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from pylib.chart import chart_path
 from pylib.errors import ManifestError
 from pylib.helm import TemplateRequest, template
 from pylib.manifests import Manifest
+from pylib.release import Release
 from pylib.tools import find_helm
 from pylib.yamlio import YamlError, parse_all
 
 KUBERNETES = "1.36"
-"""Kubernetes version that the chart is rendered and checked for unless told otherwise."""
+"""Kubernetes version that the chart is rendered for unless told otherwise."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """The text as helm printed it, and its objects; ``file`` names the text in messages."""
+    """The text as helm printed it, and the objects in it."""
 
     text: str
     manifests: tuple[Manifest, ...]
-    file: str
-
-
-def chart_path() -> Path:
-    """The chart: inside the installed package, else in the source tree beside it."""
-    package = Path(__file__).resolve().parent
-    bundled = package / "_chart"
-    return bundled if bundled.is_dir() else package.parent / "charts" / "vllm-fast-start"
-
-
-def request_of(
-    values: Mapping[str, Any],
-    *,
-    release: str,
-    namespace: str,
-    kubernetes: str = KUBERNETES,
-    chart: Path | None = None,
-) -> TemplateRequest:
-    """What to ask of helm for one release of this project's chart, or of ``chart``."""
-    return TemplateRequest(release, namespace, chart or chart_path(), values, kubernetes)
 
 
 def render_release(
-    values: Mapping[str, Any],
-    *,
-    release: str,
-    namespace: str,
-    kubernetes: str = KUBERNETES,
-    file: str = "<rendered>",
+    release: Release, *, kubernetes: str = KUBERNETES, chart: Path | None = None
 ) -> Rendered:
-    """Render one release.
+    """Render one release of this project's chart, or of ``chart``.
 
     Raises :class:`~pylib.errors.RenderError` when the chart refuses the values and
     :class:`~pylib.errors.ToolMissingError` when there is no fitting helm.
     """
-    request = request_of(values, release=release, namespace=namespace, kubernetes=kubernetes)
-    return next(render_all([request], [file]))
+    return next(render_all([release], kubernetes=kubernetes, chart=chart))
 
 
-def render_all(requests: Sequence[TemplateRequest], files: Sequence[str]) -> Iterator[Rendered]:
-    """Render many releases, several at a time; results in the order of ``requests``.
+def render_all(
+    releases: Sequence[Release],
+    *,
+    kubernetes: str = KUBERNETES,
+    chart: Path | None = None,
+    meanwhile: Callable[[], object] | None = None,
+) -> Iterator[Rendered]:
+    """Render many releases, several at a time; results in the order of ``releases``.
 
-    ``files`` names each text in messages.  Raises as
-    :func:`render_release` does, for the first that fails.
+    ``meanwhile`` runs in a thread while helm works.  Raises as :func:`render_release` does, for the
+    first release that fails.
     """
-    for text, file in zip(template(requests, find_helm()), files, strict=True):
-        yield Rendered(text, read_manifests(text, file), file)
+    place = chart or chart_path()
+    requests = [
+        TemplateRequest(release.name, release.namespace, place, release.values, kubernetes)
+        for release in releases
+    ]
+    texts = template(requests, find_helm(), meanwhile)
+    for text, release in zip(texts, releases, strict=True):
+        yield Rendered(text, _read(text, release.manifests_file))
 
 
-def read_manifests(text: str, file: str) -> tuple[Manifest, ...]:
-    """The Kubernetes objects of helm's output.  Raises :class:`ManifestError` for bad YAML."""
+def _read(text: str, file: str) -> tuple[Manifest, ...]:
     try:
         documents = parse_all(text)
     except YamlError as error:

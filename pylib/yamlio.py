@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -25,6 +25,8 @@ Path = tuple[str | int, ...]
 
 _Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
 _TAG = "tag:yaml.org,2002:"
+_TEXTS = frozenset({"str", "timestamp", "value"})
+_SCALARS = _TEXTS | {"null", "bool", "int", "float"}
 _BOOLS = {"true": True, "yes": True, "on": True, "y": True} | dict.fromkeys(
     ("false", "no", "off", "n"), False
 )
@@ -59,11 +61,15 @@ class YamlError(Exception):
 
 @dataclass(frozen=True)
 class Document:
-    """One YAML document: its value, and the 1-based line of each node by path."""
+    """One YAML document: its value, and the 1-based line of each node by path.
+
+    ``texts`` holds the numbers and switches as they were written: ``0.10``, ``yes``.
+    """
 
     body: Any
     line: int
     lines: dict[Path, int]
+    texts: dict[Path, str] = field(default_factory=dict)
 
 
 def dotted(path: Path) -> str:
@@ -172,7 +178,7 @@ def _documents(text: str) -> Iterator[Document]:
         body = reader.read(node, ())
         if reader.problems:
             raise YamlError(*reader.problems)
-        yield Document(body, node.start_mark.line + 1, reader.lines)
+        yield Document(body, _line(node), reader.lines, reader.texts)
 
 
 class _Reader:
@@ -180,6 +186,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.lines: dict[Path, int] = {}
+        self.texts: dict[Path, str] = {}
         self.problems: list[Problem] = []
         self._count = 0
         self._depth = 0
@@ -239,8 +246,9 @@ class _Reader:
 
     def _key(self, node: yaml.Node, path: Path) -> str:
         if isinstance(node, yaml.ScalarNode):
-            self._scalar(node, path)  # for the tag alone: a key is text, whatever it looks like
-            return str(node.value)
+            if node.tag.removeprefix(_TAG) not in _SCALARS:
+                self._refuse_tag(node, path)
+            return str(node.value)  # a key is text, whatever it looks like
         self._problem(
             path, "a list or map stands where a key belongs", "Write a plain key.", _line(node)
         )
@@ -249,18 +257,17 @@ class _Reader:
     def _scalar(self, node: yaml.Node, path: Path) -> Any:
         text = str(node.value)
         kind = node.tag.removeprefix(_TAG)
-        if kind in ("str", "timestamp", "value"):
+        if kind in _TEXTS:
             return text
         if kind == "null":
             return None
+        if kind not in _SCALARS:
+            self._refuse_tag(node, path)
+            return None
+        self.texts[path] = text
         if kind == "bool":
             return _BOOLS.get(text.lower(), text)
-        if kind == "int":
-            return _integer(text)
-        if kind == "float":
-            return _float(text)
-        self._refuse_tag(node, path)
-        return None
+        return _integer(text) if kind == "int" else _float(text)
 
     def _refuse_tag(self, node: yaml.Node, path: Path) -> None:
         fix = "Use text, numbers, true/false, null, lists and maps only."

@@ -14,12 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pylib.config.parse import read_text
+from pylib.files import read_text
 from pylib.proc import Measured, run_measured
-from pylib.render import KUBERNETES, chart_path
+from pylib.chart import chart_path
+from pylib.release import release_of_config
+from pylib.render import KUBERNETES
 from pylib.tools import find_helm, find_kubeconform
-from pylib.validate.schemas import schema_locations
-from pylib.verbs.common import load_inputs
+from pylib.validate.schemas import Schemas
 
 CASE = "gemma-7b-tutorial"
 

@@ -72,7 +72,7 @@ def expand(node: Mapping[str, Any], types: Mapping[str, Schema]) -> Schema:
 
 def condition(node: Mapping[str, Any], types: Mapping[str, Schema]) -> Schema:
     """``node`` as a demand on top of a type: nothing is closed, everything named is required."""
-    schema = {key: value for key, value in expand(node, types).items() if key != "type"}
+    schema = expand(node, types)
     if "properties" in schema:
         del schema["additionalProperties"]
         inner = _resolved(node, types)["properties"]

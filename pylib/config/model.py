@@ -30,7 +30,7 @@ from pylib.config.types import (
     Zone,
 )
 
-Number = StrictInt | StrictFloat
+Number = Annotated[StrictFloat, Field(allow_inf_nan=False)] | StrictInt
 
 
 class Record(BaseModel):

@@ -11,9 +11,8 @@ from pylib.config.checks import cross_problems
 from pylib.config.model import Config
 from pylib.config.problems import from_pydantic, show
 from pylib.errors import ConfigError, Problem
+from pylib.files import read_text
 from pylib.yamlio import Document, YamlError, dotted, parse_one
-
-MAX_BYTES = 1_000_000
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -39,25 +38,6 @@ def parse_config(text: str, file: str = "config.yaml") -> Config:
     if problems:
         raise ConfigError(file, sorted(problems, key=lambda p: p.line or 0))
     return config
-
-
-def read_text(path: Path) -> str:
-    """The file as UTF-8 text.  Raises :class:`ConfigError` saying why it cannot be read."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        fix = "Name an existing file; python -m pylib init writes a config to start from."
-        raise ConfigError(
-            str(path), [Problem("", f"cannot be read: {error.strerror}", fix)]
-        ) from None
-    if len(data) > MAX_BYTES:
-        message = f"is {len(data)} bytes long; more than {MAX_BYTES} are not read"
-        raise ConfigError(str(path), [Problem("", message, "Name a config or lock file.")])
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"is not UTF-8 text (byte {error.start})"
-        raise ConfigError(str(path), [Problem("", message, "Save the file as UTF-8.")]) from None
 
 
 def parse_document(text: str, file: str) -> Document:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -17,6 +17,7 @@ _WANTED = {
     "int_type": "a whole number",
     "bool_type": "true or false",
     "float_type": "a number",
+    "finite_number": "a finite number",
     "list_type": "a list",
     "tuple_type": "a list",
     "dict_type": "a map",
@@ -33,8 +34,12 @@ def from_pydantic(
     seen: dict[Path, Problem] = {}
     for detail in details:
         path = _plain_path(detail["loc"], document.body)
+        if detail["type"] == "union_tag_invalid":
+            path = (*path, "kind")
         if path not in seen:
             message, fix = _words(detail, path, model)
+            if detail["type"] == "string_type" and path in document.texts:
+                fix = f'Put it in quotes: "{document.texts[path]}".'
             seen[path] = Problem(dotted(path), message, fix, _line(document, path))
     return sorted(seen.values(), key=lambda p: p.line or 0)
 
@@ -92,9 +97,10 @@ def _words(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> tuple[st
         hint = closest(str(path[-1]), allowed)
         return "is not a field of this file", f"{hint}Allowed here: {', '.join(allowed)}."
     if kind == "vfs_text":
+        key = f"{path[-1]}: " if isinstance(path[-1], str) else ""
         return (
             f"{show(value)} must be {context['what']}",
-            f"Write for example {path[-1]}: {context['example']}",
+            f"Write for example {key}{context['example']}",
         )
     if kind in ("literal_error", "enum", "union_tag_invalid"):
         return _choice(value, context)
@@ -107,9 +113,11 @@ def _choice(value: Any, context: Mapping[str, Any]) -> tuple[str, str]:
     expected = str(context.get("expected") or context.get("expected_tags")).replace("'", "")
     words = [word.strip() for word in expected.replace(" or ", ", ").split(",")]
     if "tag" in context:
-        value = context["tag"]
+        value = value["kind"]
     if str(value) in words:
         return f"{show(value)} is text where a number belongs", f"Write {value}, without quotes."
+    if len(words) == 1:
+        return f"{show(value)} is not {words[0]}", f"Write {words[0]}."
     hint = closest(str(value), words)
     return f"{show(value)} is not one of {', '.join(words)}", f"{hint}Write one of them."
 
@@ -132,8 +140,6 @@ def _number_or_type(
     if not wanted:
         return f"{show(value)} is not accepted", f"{message}."
     fix = f"Write {wanted}."
-    if kind == "string_type" and isinstance(value, int | float):
-        fix = f'Put it in quotes: "{value}".'
     if kind == "int_type" and isinstance(value, str):
         fix = "Write a whole number, without quotes and without a unit."
     return f"{show(value)} must be {wanted}", fix
@@ -154,8 +160,10 @@ def fields_at(model: type[BaseModel], loc: Path) -> list[str]:
 def _model_at(model: type[BaseModel], loc: Path) -> type[BaseModel] | None:
     owner: type[BaseModel] | None = model
     members: list[type[BaseModel]] = []
+    in_map = False
     for step in loc:
-        if isinstance(step, int):
+        if in_map or isinstance(step, int):  # a key that the user chose, or an index
+            in_map = False
             continue
         tagged = [m for m in members if _tag(m) == step]
         if tagged:
@@ -163,7 +171,9 @@ def _model_at(model: type[BaseModel], loc: Path) -> type[BaseModel] | None:
             continue
         if owner is None or step not in owner.model_fields:
             return None
-        members = _models_in(owner.model_fields[step].annotation)
+        annotation = owner.model_fields[step].annotation
+        in_map = get_origin(annotation) is dict
+        members = _models_in(annotation)
         owner = members[0] if len(members) == 1 else None
     return owner
 

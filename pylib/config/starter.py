@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from pylib.config.model_path import implied_path
-from pylib.facts.vllm import NEWEST
+from pylib.facts.machines import family_of
+NEWEST = "0.33.0"
+from pylib.names import MAX_NAME, REVISION_DIGITS, weights_volume
+
+MAX_DISK_GIB = 65_536
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,9 @@ def starter_config(answers: Answers) -> str:
 
 def _lines(a: Answers) -> Iterator[str]:
     region = a.zone.rsplit("-", 1)[0]
-    name = implied_path(a.source).name.lower().replace("_", "-").replace(".", "-")
+    name = _release_name(a)
+    family = family_of(a.machine_type)
+    persistent = family is None or "pd-ssd" in family.disk_types
     yield "# Config of vLLM fast start.  Check it with: python -m pylib validate -f <this file>"
     yield "version: 1"
     yield f"project: {_quoted(a.project)}"
@@ -79,8 +86,11 @@ def _lines(a: Answers) -> Iterator[str]:
     yield "# disk: a disk baked once and shared by all pods.  Others: claim, none."
     yield "weights:"
     yield "  kind: disk"
-    yield "  type: pd-ssd   # pd-ssd reaches its full speed near 2000 GiB"
-    yield "  sizeGiB: 1024"
+    if persistent:
+        yield "  type: pd-ssd   # pd-ssd reaches its full speed near 2000 GiB"
+    else:
+        yield "  type: hyperdisk-ml   # these machines attach Hyperdisk only"
+    yield f"  sizeGiB: {min(MAX_DISK_GIB, max(1024, 2 * a.model_gib))}"
     yield ""
     yield "# One entry for each zone; all are behind one Service."
     yield "cells:"
@@ -88,6 +98,8 @@ def _lines(a: Answers) -> Iterator[str]:
     yield f"    nodePool: {{name: {_quoted(name[:40].rstrip('-') + '-pool')}}}"
     yield f"    machineType: {_quoted(a.machine_type)}"
     yield f"    accelerator: {{type: {_quoted(a.accelerator)}, count: {a.gpus}}}"
+    if not persistent:
+        yield "    bootDisk: {type: hyperdisk-balanced}"
     yield "    # provisioning: spot"
     yield ""
     yield "serving:"
@@ -101,9 +113,17 @@ def _lines(a: Answers) -> Iterator[str]:
     yield "  maxReplicas: 5"
 
 
+def _release_name(a: Answers) -> str:
+    """The model's name as a release name, short enough for the names made from it."""
+    words = re.sub("[^a-z0-9]+", "-", implied_path(a.source).name.lower()).strip("-")
+    name = words if words[:1].isalpha() else f"vllm-{words}".rstrip("-")
+    room = MAX_NAME - len(weights_volume(a.namespace, "", a.zone, "0" * REVISION_DIGITS))
+    return name[: max(room, 1)].rstrip("-")
+
+
 def _quoted(text: str) -> str:
     """``text`` bare where YAML reads it back as the same text, else in quotes."""
     plain = text and all(c.isalnum() or c in "-./:" for c in text) and text[0].isalpha()
     words = {"true", "false", "yes", "no", "on", "off", "null"}
     safe = plain and ": " not in text and not text.endswith(":") and text.lower() not in words
-    return text if safe else json.dumps(text)
+    return text if safe else json.dumps(text, ensure_ascii=False)

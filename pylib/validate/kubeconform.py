@@ -21,12 +21,11 @@ from pylib.errors import ToolFailedError
 from pylib.manifests import Manifest
 from pylib.tools import find_kubeconform
 from pylib.validate.report import Finding, Severity, Unchecked
+from pylib.validate.rules.builtin import SCHEMA_FROM_DOCUMENTATION
 from pylib.validate.schemas import DOCUMENTATION, Schema, Schemas
 from pylib.validate.shapes import document, shape
 from pylib.validate.typemeta import finding, not_json, problems, without_schema
 from pylib.yamlio import Path as FieldPath
-
-DOCUMENTATION_RULE = "schema-from-documentation"
 
 _TIMEOUT_SECONDS = 600.0
 _INVALID = "statusInvalid"
@@ -108,7 +107,7 @@ def _run(documents: Sequence[str], location: str) -> Mapping[int, Mapping[str, A
     with tempfile.TemporaryDirectory(prefix="vllm-fast-start-") as folder:
         file = Path(folder) / "objects.yaml"
         file.write_text("\n---\n".join(documents) + "\n", encoding="utf-8")
-        command = [
+        command: list[str | Path] = [
             find_kubeconform(), "-strict", "-output", "json", "-summary",
             "-n", str(os.cpu_count() or 1), "-schema-location", location, file,
         ]  # fmt: skip
@@ -149,7 +148,7 @@ def _explain(manifests: Sequence[Manifest], group: _Group, said: str, judgement:
                     violation.path,
                     violation.text(manifest.get(*violation.path)),
                     violation.fix,
-                    severity=Severity.WARNING if unsure else Severity.ERROR,
+                    severity=Severity.WARNING if unsure else None,
                 )
             )
             if violation.keyword == WRONG_TYPE:
@@ -173,4 +172,4 @@ def _documentation_notes(
             f"{manifest.kind} is checked against a schema that was written from documentation "
             f"alone, not from its CRD: {schema.source}"
         )
-        yield finding(manifest, ("kind",), message, rule=DOCUMENTATION_RULE, severity=Severity.NOTE)
+        yield finding(manifest, ("kind",), message, rule=SCHEMA_FROM_DOCUMENTATION)

@@ -61,11 +61,6 @@ class Schema:
         """The bundle as JSON text."""
         return self.path.read_text(encoding="utf-8")
 
-    @property
-    def kind(self) -> str:
-        """The kind as it is spelled; the file's name is in lower case, as kubeconform wants it."""
-        return self.text.removeprefix('{"title": "').partition('"')[0]
-
     @cached_property
     def constrains_values(self) -> bool:
         """Whether more than field names and types decide: an enumeration, a pattern, a bound.
@@ -91,10 +86,8 @@ class Schemas:
 
     @property
     def location(self) -> str:
-        """kubeconform's template for the path of a schema."""
-        return (
-            f"{self.folder}/{{{{.Group}}}}/{{{{.ResourceKind}}}}_{{{{.ResourceAPIVersion}}}}.json"
-        )
+        """kubeconform's template for the path of a schema, below :attr:`folder`."""
+        return str(self.folder / "{{.Group}}" / "{{.ResourceKind}}_{{.ResourceAPIVersion}}.json")
 
     @cached_property
     def folder(self) -> Path:
@@ -117,7 +110,9 @@ class Schemas:
         pkg/apis/apiextensions/validation/validation.go.
         """
         group = _split(api_version)[0]
-        return "." not in group or any(group == own for own, _, _ in self._roots)
+        if "." not in group:
+            return True
+        return group.endswith(".k8s.io") and any(group == own for own, _, _ in self._roots)
 
     def serves(self, kind: str) -> tuple[str, ...]:
         """API versions in which a kind of exactly this name is known, Kubernetes' own first."""
@@ -135,16 +130,14 @@ class Schemas:
         gvk = (group, version, kind)
         path = self.folder / (group or version) / f"{kind.lower()}_{version}.json"
         own = _custom_resources().get(gvk) if "." in group else None
-        if not path.exists():
+        if _title(path) != kind:
             root = own or (self._roots.get(gvk) if self.owns(api_version) else None)
             if root is None:
                 return None
             cache.write(path, json.dumps({"title": kind, **bundle(root, self._definitions)}))
-        origin, source = KUBERNETES, f"kubernetes-validate v{self.version}"
         if own is not None:
-            origin, source = own["x-origin"], own["x-source"]
-        schema = Schema(path, origin, source)
-        return schema if schema.kind == kind else None
+            return Schema(path, own["x-origin"], own["x-source"])
+        return Schema(path, KUBERNETES, f"kubernetes-validate v{self.version}")
 
     @cached_property
     def _definitions(self) -> Mapping[str, JsonSchema]:
@@ -229,6 +222,15 @@ def well_formed(api_version: str, kind: str) -> bool:
 def schema_locations(kubernetes: str = DEFAULT_KUBERNETES) -> tuple[str, ...]:
     """What to give kubeconform as ``-schema-location``; kinds are there once they were found."""
     return (Schemas(kubernetes).location,)
+
+
+def _title(path: Path) -> str:
+    """The kind that a bundle is for, as it is spelled: file names are in lower case."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(200).removeprefix('{"title": "').partition('"')[0]
+    except OSError:
+        return ""
 
 
 def _split(api_version: str) -> tuple[str, str]:

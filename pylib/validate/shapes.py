@@ -10,7 +10,7 @@ import math
 import re
 from typing import Any
 
-_SURROGATES = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
+_SURROGATES = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
 
 def shape(node: Any) -> object:
@@ -32,12 +32,14 @@ def shape(node: Any) -> object:
 
 
 def document(body: dict[str, Any], name: str) -> str:
-    """The object as one line that is JSON and YAML, under another name.
-
-    YAML reads a character beyond U+FFFF from one escape of eight digits, not from JSON's pair.
-    """
+    """The object as one line that is JSON and YAML, under another name."""
     metadata = {key: value for key, value in body["metadata"].items() if key != "generateName"}
     text = json.dumps({**body, "metadata": {**metadata, "name": name}}, separators=(",", ":"))
+    return yaml_escapes(text)
+
+
+def yaml_escapes(text: str) -> str:
+    """JSON text that YAML reads too: a character beyond U+FFFF as one escape, not as a pair."""
     return _SURROGATES.sub(_one_escape, text)
 
 

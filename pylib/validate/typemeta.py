@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 
 from pylib.manifests import Manifest
 from pylib.validate.report import Finding, Severity, Unchecked
+from pylib.validate.rules.builtin import SCHEMA, UNKNOWN_KIND
+from pylib.validate.rules.registry import Rule
 from pylib.validate.schemas import Schemas, well_formed
 from pylib.validate.words import listed, show
 from pylib.yamlio import Path, dotted
-
-SCHEMA_RULE = "schema"
-UNKNOWN_KIND_RULE = "unknown-kind"
 
 _TEXTS: tuple[Path, ...] = (
     ("apiVersion",),
@@ -29,13 +28,13 @@ def finding(
     message: str,
     fix: str = "",
     *,
-    rule: str = SCHEMA_RULE,
-    severity: Severity = Severity.ERROR,
+    rule: Rule = SCHEMA,
+    severity: Severity | None = None,
 ) -> Finding:
     """A finding on the field at ``path``, which need not exist."""
     return Finding(
-        rule=rule,
-        severity=severity,
+        rule=rule.name,
+        severity=severity or rule.severity,
         message=message,
         fix=fix,
         object=manifest.ref,
@@ -80,7 +79,7 @@ def without_schema(manifest: Manifest, schemas: Schemas) -> Finding | Unchecked:
             fix = f"Write apiVersion: {listed(served, 'or')}."
         elif similar is not None:
             fix = f"Did you mean {similar}?"
-        return finding(manifest, ("kind",), message, fix, rule=UNKNOWN_KIND_RULE)
+        return finding(manifest, ("kind",), message, fix, rule=UNKNOWN_KIND)
     reason = f"no schema for {manifest.api_version} {manifest.kind}"
     if served:
         reason += f"; there is one for {listed(served)}"

@@ -6,20 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TextIO
 
-from pylib.errors import EXIT_OK
-from pylib.verbs.common import load_inputs, write_text
+from pylib.errors import EXIT_OK, ConfigError, Problem
+from pylib.verbs.common import put, release_arguments, releases_of
 
 HELP = "render the chart for a config, or for a values file"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("-f", "--config", type=Path, help="config file")
-    source.add_argument("--values", type=Path, help="values file instead of a config")
-    parser.add_argument("--release", default="vllm", help="release name, with --values")
-    parser.add_argument("--namespace", default="default", help="namespace, with --values")
-    parser.add_argument("--kubernetes", default="1.36", help="Kubernetes version (default 1.36)")
+    release_arguments(parser, many=False)
     parser.add_argument("-o", "--output", type=Path, help="file to write; default: print")
 
 
@@ -27,16 +22,10 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
     """Render one release and print or write its manifests as helm made them."""
     from pylib.render import render_release
 
-    if args.config:
-        inputs = load_inputs(args.config)
-        values, release, namespace = inputs.values, inputs.release, inputs.namespace
-    else:
-        from pylib.config.parse import parse_document, read_text
-
-        values = parse_document(read_text(args.values), str(args.values)).body
-        release, namespace = args.release, args.namespace
-    rendered = render_release(
-        values, release=release, namespace=namespace, kubernetes=args.kubernetes
-    )
-    write_text(rendered.text, args.output, out)
+    if (args.config is None) == (args.values is None):
+        fix = "Name a config with -f, or a values file with --values."
+        raise ConfigError("render", [Problem("", "needs one config or one values file", fix)])
+    [release] = releases_of(args)
+    rendered = render_release(release, kubernetes=args.kubernetes)
+    put(rendered.text, args.output, out)
     return EXIT_OK

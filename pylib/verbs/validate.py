@@ -1,24 +1,28 @@
-"""``validate``: a config, or manifests from anywhere, against everything that is known."""
+"""``validate``: a config, a values file, or manifests from anywhere, against all that is known."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pylib.errors import EXIT_FINDINGS, EXIT_OK, ConfigError, Problem
 from pylib.validate.report import Report, Severity
+from pylib.verbs.common import release_arguments, releases_of
 
-HELP = "check a config, or manifests that any tool made"
+if TYPE_CHECKING:
+    from pylib.validate.waivers import Waiver
+
+HELP = "check configs, values files, or manifests that any tool made"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("paths", nargs="*", help="manifest files, folders, or - for stdin")
-    parser.add_argument("-f", "--config", type=Path, help="config file: values, render, check")
-    parser.add_argument("--kubernetes", default="1.36", help="Kubernetes version (default 1.36)")
+    release_arguments(parser, many=True)
     parser.add_argument("--output", choices=["text", "json", "sarif", "junit"], default="text")
     parser.add_argument("--fail-on", choices=["error", "warning"], default="error")
     parser.add_argument("--waivers", type=Path, help="file of waivers")
@@ -28,38 +32,42 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, out: TextIO) -> int:
     """Print the report; exit code 1 when an unwaived finding is as bad as ``--fail-on``."""
+    if args.explain or args.list_rules:
+        from pylib.validate.explain import explain, rule_list
+
+        out.write(explain(args.explain) if args.explain else rule_list())
+        return EXIT_OK
+    report = _report(args)
     from pylib.validate.output import RENDERERS
 
-    if args.explain or args.list_rules:
-        return _describe(args, out)
-    report = _report(args)
-    colour = args.output == "text" and out.isatty()
-    out.write(RENDERERS[args.output](report, colour=colour))
+    out.write(RENDERERS[args.output](report, colour=out.isatty()))
     return EXIT_FINDINGS if report.failed(Severity(args.fail_on)) else EXIT_OK
 
 
-def _describe(args: argparse.Namespace, out: TextIO) -> int:
-    from pylib.validate.explain import explain, rule_list
+def _waivers(args: argparse.Namespace) -> Sequence[Waiver]:
+    if args.waivers is None:
+        return ()
+    from pylib.validate.waivers import load_waivers
 
-    out.write(explain(args.explain) if args.explain else rule_list())
-    return EXIT_OK
+    return load_waivers(args.waivers)
 
 
 def _report(args: argparse.Namespace) -> Report:
+    named = args.config or args.values
+    if bool(args.paths) == bool(named):
+        fix = "Name manifest files; or a config with -f, or a values file with --values."
+        raise ConfigError("validate", [Problem("", "needs manifests, or a config", fix)])
+    today = datetime.now(UTC).date()
+    if named:
+        from pylib.pipeline import validate_releases
+
+        return validate_releases(
+            releases_of(args), today=today, kubernetes=args.kubernetes, waivers=_waivers(args)
+        )
     from pylib.validate import validate_manifests
     from pylib.validate.inputs import read_inputs
-    from pylib.validate.waivers import load_waivers
 
-    if bool(args.paths) == bool(args.config):
-        fix = "Name manifest files, or one config with -f."
-        raise ConfigError("validate", [Problem("", "needs manifests or a config", fix)])
-    today = datetime.now(UTC).date()
-    waivers = load_waivers(args.waivers) if args.waivers else ()
-    if args.config:
-        from pylib.pipeline import validate_config
-
-        return validate_config(
-            args.config, kubernetes=args.kubernetes, waivers=waivers, today=today
-        )
     manifests = read_inputs(args.paths, sys.stdin)
-    return validate_manifests(manifests, kubernetes=args.kubernetes, waivers=waivers, today=today)
+    return validate_manifests(
+        manifests, today=today, kubernetes=args.kubernetes, waivers=_waivers(args)
+    )

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TextIO
 
 from pylib.errors import EXIT_FINDINGS, EXIT_OK
-from pylib.verbs.common import load_inputs, write_text
+from pylib.files import read_text
+from pylib.release import release_of_config
+from pylib.verbs.common import put
 
 HELP = "write the chart values that follow from config and lock"
 
@@ -23,17 +25,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, out: TextIO) -> int:
     """Print or write the values; with ``--check`` only compare."""
-    text = load_inputs(args.config).text
-    if args.check:
-        return _compare(text, args.output or args.config.with_name("values.yaml"), out)
-    write_text(text, args.output, out)
-    return EXIT_OK
-
-
-def _compare(text: str, target: Path, out: TextIO) -> int:
-    from pylib.config.parse import read_text
-
+    text = release_of_config(args.config).text
+    if not args.check:
+        put(text, args.output, out)
+        return EXIT_OK
+    target = args.output or args.config.with_name("values.yaml")
     if target.exists() and read_text(target) == text:
         return EXIT_OK
-    out.write(f"{target} is stale. Run: python -m pylib values -f CONFIG -o {target}\n")
+    out.write(
+        f"{target} is stale. Run: python -m pylib values -f {args.config} -o {target}\n"
+    )
     return EXIT_FINDINGS

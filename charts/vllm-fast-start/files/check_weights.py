@@ -99,6 +99,13 @@ def problem(root: Path, entry: dict[str, Any]) -> str:
     return ""
 
 
+def report(message: str, termination_log: Path) -> None:
+    """Say why it failed: in the log, and where ``kubectl describe pod`` shows it."""
+    sys.stderr.write(f"{message}\n")
+    if termination_log.exists():
+        termination_log.write_text(message[-4000:], encoding="utf-8")
+
+
 def main(argv: Sequence[str] | None = None, termination_log: str = "/dev/termination-log") -> int:
     """Check one volume; a failure is one paragraph on standard error and in the termination log."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -109,8 +116,7 @@ def main(argv: Sequence[str] | None = None, termination_log: str = "/dev/termina
     try:
         count = check(options.root, options.model, options.manifest_sha256)
     except WeightsError as error:
-        sys.stderr.write(f"{error}\n")
-        Path(termination_log).write_text(str(error), encoding="utf-8")
+        report(str(error), Path(termination_log))
         return 1
     sys.stdout.write(f"{count} files have the sizes of the manifest.\n")
     return 0

@@ -4,7 +4,7 @@
 set -eu
 key=$(cat /etc/vllm-fast-start/api-key/api-key)
 if [ -z "$key" ]; then
-  echo "The API key is empty. Put a key into the Secret that server.apiKey.secretName names, then restart the pod." | tee /dev/termination-log >&2
+  echo "The API key is empty. Put a key into the Secret that server.apiKey.secretName names, then restart the pod." | tee -a /dev/termination-log >&2
   exit 1
 fi
 export VLLM_API_KEY="$key"

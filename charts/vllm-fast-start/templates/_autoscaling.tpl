@@ -8,13 +8,13 @@
 {{- hasKey .cell "maxReplicas" | ternary .cell.maxReplicas .root.Values.autoscaling.maxReplicas -}}
 {{- end }}
 
-{{/* The chosen signals as a list of {name, target}; `name` is vLLM's gauge without its prefix `vllm:`. */}}
+{{/* The chosen signals as a list of {name, target}, both texts, since a large number would become 1e+06; `name` is vLLM's gauge without its prefix `vllm:`. */}}
 {{- define "vllm-fast-start.metrics" -}}
 {{- if has .Values.autoscaling.metric (list "running" "both") }}
-- {name: num_requests_running, target: {{ .Values.autoscaling.targetRunning | int64 }}}
+- {name: num_requests_running, target: {{ .Values.autoscaling.targetRunning | int64 | toString | quote }}}
 {{- end }}
 {{- if has .Values.autoscaling.metric (list "waiting" "both") }}
-- {name: num_requests_waiting, target: {{ .Values.autoscaling.targetWaiting | int64 }}}
+- {name: num_requests_waiting, target: {{ .Values.autoscaling.targetWaiting | int64 | toString | quote }}}
 {{- end }}
 {{- end }}
 
@@ -42,13 +42,13 @@ query only keeps one pod alive: its threshold is out of reach, so the pods' own 
 {{- range include "vllm-fast-start.metrics" .root | fromYamlArray }}
 - name: {{ .name | replace "_" "-" }}
   query: {{ printf "sum(vllm:%s{%s})" .name $selector | squote }}
-  threshold: {{ .target }}
+  threshold: {{ .target | quote }}
   activationThreshold: 0
 {{- end }}
 {{- with .root.Values.autoscaling.keda.activation.query }}
 - name: activation
   query: {{ . | toJson }}
-  threshold: 1000000000
+  threshold: "1000000000"
   activationThreshold: {{ $at.root.Values.autoscaling.keda.activation.threshold }}
 {{- end }}
 {{- end }}

@@ -32,8 +32,13 @@
 
 {{/* Topology spread of a cell's pods: a constraint without a labelSelector would count no pod, so it gets the cell's. */}}
 {{- define "vllm-fast-start.topologySpread" -}}
-{{- $selector := dict "labelSelector" (dict "matchLabels" (include "vllm-fast-start.cellSelectorLabels" . | fromYaml)) -}}
+{{- $selector := include "vllm-fast-start.cellSelectorLabels" . | fromYaml -}}
 {{- range .root.Values.topologySpreadConstraints }}
-- {{ hasKey . "labelSelector" | ternary . (merge (dict) . $selector) | toYaml | nindent 2 | trim }}
+- {{ toYaml . | nindent 2 | trim }}
+{{- if not (hasKey . "labelSelector") }}
+  labelSelector:
+    matchLabels:
+      {{- toYaml $selector | nindent 6 }}
+{{- end }}
 {{- end }}
 {{- end }}

@@ -65,8 +65,7 @@ fullnameOverride: vllm
 {{- range $cells -}}
 {{- if not (hasKey $.map .) }}
 {{ $.path }} lacks cell {{ . | quote }}; it has {{ keys $.map | sortAlpha | join ", " | default "none" }}.
-Please set:
-{{ $.path }}:
+Please add to {{ $.path }}:
   {{ . }}: {{ $.value }}
 {{ end -}}
 {{- end -}}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pylib.validate.rules import (
     autoscaling,
+    builtin,
     claims,
     disk_mounts,
     disks,
@@ -31,6 +32,7 @@ from pylib.validate.rules import (
 from pylib.validate.rules.registry import RULES, Rule
 
 MODULES = (
+    builtin,
     storage,
     static_disks,
     disk_mounts,

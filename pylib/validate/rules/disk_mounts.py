@@ -95,7 +95,7 @@ def _handle(volume: Manifest) -> Iterator[Hit]:
 def pv_fs_type(objects: Objects) -> Iterator[Hit]:
     """Volumes with another fsType."""
     for volume in filter(is_pd, objects.of_kind("PersistentVolume")):
-        kind = volume.get("spec", "csi", "fsType", default="ext4")
+        kind = str(volume.get("spec", "csi", "fsType", default="ext4"))
         if kind not in gke.FS_TYPES:
             yield at(
                 volume,

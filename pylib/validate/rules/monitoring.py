@@ -93,7 +93,7 @@ def podmonitoring_port(objects: Objects) -> Iterator[Hit]:
         numbers = {number for pod in pods for number in port_numbers(pod)}
         for index, endpoint in each(monitoring, "spec", "endpoints"):
             port, number = endpoint.get("port"), whole(endpoint.get("port"))
-            missing = number not in numbers if number is not None else port not in names
+            missing = number not in numbers if number is not None else str(port) not in names
             if pods and missing and (number is None or numbers):
                 yield at(
                     monitoring,

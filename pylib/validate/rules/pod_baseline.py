@@ -199,6 +199,6 @@ def _probe_hosts(container: Container) -> Iterator[Hit]:
                     *path,
                     action,
                     "host",
-                    message=f"it is sent to {host}, not to the pod",
+                    message=f"{path[-1]} asks {host}, not its own pod",
                     fix="Remove host.",
                 )

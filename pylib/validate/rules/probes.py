@@ -153,7 +153,7 @@ def _load_seconds(container: Container, volumes: Volumes, objects: Objects) -> f
     for use in volumes.uses_of(container.pod):
         size = gib(use.volume.get("spec", "capacity", "storage")) if use.volume else None
         kind = disk_type_of(use.volume, objects) if use.volume else ""
-        if use.volume is None or not size or kind not in DISK_TYPES:
+        if use.volume is None or not size or size <= 0 or kind not in DISK_TYPES:
             continue
         if read_mib_s(kind, size) <= 0:
             continue

@@ -55,18 +55,22 @@ _KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule and its words: ``summary`` is one line, ``explain`` a paragraph with the source."""
+    """A rule and its words: ``summary`` is one line, ``explain`` a paragraph with the source.
+
+    ``check`` is ``None`` where the finding is made elsewhere, as by a schema.
+    """
 
     name: str
     severity: Severity
     summary: str
     explain: str
-    check: Check
+    check: Check | None = None
 
     def findings(self, objects: Objects) -> Iterator[Finding]:
         """What the rule finds in these objects."""
-        for hit in self.check(objects):
-            yield _finding(self, hit)
+        if self.check is not None:
+            for hit in self.check(objects):
+                yield _finding(self, hit)
 
 
 RULES: dict[str, Rule] = {}
@@ -80,14 +84,24 @@ def rule(*, name: str, severity: Severity, summary: str, explain: str) -> Callab
     """
 
     def register(check: Check) -> Check:
-        if not _KEBAB.fullmatch(name):
-            raise ValueError(f"rule name {name!r} is not in kebab case")
-        if name in RULES:
-            raise ValueError(f"rule name {name!r} is taken by {RULES[name].check.__module__}")
-        RULES[name] = Rule(name, severity, summary, explain, check)
+        _add(Rule(name, severity, summary, explain, check))
         return check
 
     return register
+
+
+def declare(*, name: str, severity: Severity, summary: str, explain: str) -> Rule:
+    """Put a rule without a function into :data:`RULES`.  Raises as :func:`rule` does."""
+    return _add(Rule(name, severity, summary, explain))
+
+
+def _add(new: Rule) -> Rule:
+    if not _KEBAB.fullmatch(new.name):
+        raise ValueError(f"rule name {new.name!r} is not in kebab case")
+    if new.name in RULES:
+        raise ValueError(f"rule name {new.name!r} is taken")
+    RULES[new.name] = new
+    return new
 
 
 def run(objects: Objects, names: Collection[str] | None = None) -> Iterator[Finding]:

@@ -12,17 +12,13 @@ from pylib.validate.rules.vllm_pods import arguments, option, server_pods, serve
 
 _SECRET_NAME = re.compile(
     r"(?i)(^|_)(token|password|passwd|api_?key|secret|secret_access_key|private_key)$"
-    r"|^HF_TOKEN|HUGGING_?FACE.*TOKEN"
 )
 _SECRET_VALUE = re.compile(
     r"\bhf_[A-Za-z0-9]{20,}|\bsk-[A-Za-z0-9_-]{20,}|\bgh[pousr]_[A-Za-z0-9]{30,}|\bAIza[\w-]{35}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
-_HOLDER_SHOWN = 4
-
-
-def _masked(value: str) -> str:
-    return f"{value[:_HOLDER_SHOWN]}…"
+_REFERENCES = ("$(", "/")
+"""Beginnings of values that name a secret's place: another variable, or a file."""
 
 
 @rule(
@@ -43,14 +39,14 @@ def secret_inline(objects: Objects) -> Iterator[Hit]:
         for container in pod.containers():
             for index, item in each(container.body, "env"):
                 name, value = str(item.get("name")), item.get("value")
-                if not isinstance(value, str) or not value or value.startswith("$("):
+                if not isinstance(value, str) or not value or value.startswith(_REFERENCES):
                     continue
                 if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
                     yield container.at(
                         "env",
                         index,
                         "value",
-                        message=f"{name} holds a secret in plain text ({_masked(value)})",
+                        message=f"{name} holds a secret in plain text",
                         fix="Write valueFrom: {secretKeyRef: {name: <secret>, key: <key>}}.",
                     )
             for field in ("command", "args"):
@@ -61,7 +57,7 @@ def secret_inline(objects: Objects) -> Iterator[Hit]:
                         yield container.at(
                             field,
                             index,
-                            message=f"{field} holds a secret in plain text ({_masked(match[0])})",
+                            message=f"{field} holds a secret in plain text",
                             fix="Give it by an environment variable from a Secret.",
                         )
     yield from _api_keys(objects)
@@ -70,15 +66,12 @@ def secret_inline(objects: Objects) -> Iterator[Hit]:
 def _api_keys(objects: Objects) -> Iterator[Hit]:
     for container in servers(objects):
         key = option(arguments(container), "--api-key")
-        if (
-            key
-            and key.text
-            and not key.text.startswith("$(")
-            and not _SECRET_VALUE.search(key.text)
-        ):
+        if key is None or not key.text or key.text.startswith(_REFERENCES):
+            continue
+        if not _SECRET_VALUE.search(key.text):
             yield container.at(
                 *key.path,
-                message=f"--api-key holds a secret in plain text ({_masked(key.text)})",
+                message="--api-key holds a secret in plain text",
                 fix="Set VLLM_API_KEY from a Secret, and drop --api-key.",
             )
 
@@ -150,7 +143,7 @@ def network_policy(objects: Objects) -> Iterator[Hit]:
         covered = any(
             same_namespace(policy.namespace, pod.namespace)
             and selects(policy.get("spec", "podSelector", default={}), pod.labels)
-            and "Ingress" in policy.get("spec", "policyTypes", default=["Ingress"])
+            and "Ingress" in str(policy.get("spec", "policyTypes", default="Ingress"))
             for policy in policies
         )
         if not covered:

@@ -90,7 +90,7 @@ def _target_port(
 ) -> Iterator[Hit]:
     target = port.get("targetPort", port.get("port"))
     number, names, numbers = whole(target), port_names(pod), port_numbers(pod)
-    if number is None and target not in names:
+    if number is None and str(target) not in names:
         message = f"targetPort is {target}, and no container of {pod.owner.ref} has that port"
         severity = None
     elif number is not None and numbers and number not in numbers:

@@ -46,10 +46,11 @@ def source_of(options: argparse.Namespace) -> Source:
     """The source that ``--source`` names."""
     uri: str = options.source
     scheme, _, path = uri.partition("://")
-    safe_path(path.rstrip("/"))
-    if scheme == "gs" and "/" in path.rstrip("/"):
+    if scheme == "gs" and "/" in path:
+        safe_path(path)
         return CloudStorage(uri)
-    if scheme == "hf" and re.fullmatch(r"[^/]+/[^/]+", path):
+    if scheme == "hf" and path.count("/") == 1:
+        safe_path(path)
         token = options.token_file.read_text("utf-8").strip() if options.token_file else ""
         endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
         return HuggingFace(endpoint, path, commit(options.revision), Client(token))
@@ -70,21 +71,33 @@ def held(root: Path) -> Iterator[Path]:
     """The state folder, locked: two pods on one node can mount the claim at the same time."""
     state = root / STATE
     state.mkdir(exist_ok=True)
-    lock = os.open(state.parent, os.O_RDONLY)
+    lock = os.open(root, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(lock)
         yield state
+    finally:
+        os.close(lock)
+
+
+def _lock(handle: int) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         message = "Another download holds this disk; wait until its pod has ended."
         raise DownloadError(message) from None
-    finally:
-        os.close(lock)
 
 
 def say(line: str) -> None:
     """Write one line of progress to the log."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def report(message: str, termination_log: Path) -> None:
+    """Say why it failed: in the log, and where ``kubectl describe pod`` shows it."""
+    sys.stderr.write(f"{message}\n")
+    if termination_log.exists():
+        termination_log.write_text(message[-4000:], encoding="utf-8")
 
 
 def main(argv: Sequence[str] | None = None, termination_log: str = "/dev/termination-log") -> int:
@@ -99,8 +112,7 @@ def main(argv: Sequence[str] | None = None, termination_log: str = "/dev/termina
     try:
         sha256 = run(options)
     except (DownloadError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        Path(termination_log).write_text(str(error)[-4000:], encoding="utf-8")
+        report(str(error), Path(termination_log))
         return getattr(error, "exit_code", 1)
     say(f"manifest sha256 {sha256}, revision {sha256[:12]}")
     return 0

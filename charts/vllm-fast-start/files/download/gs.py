@@ -19,7 +19,7 @@ class CloudStorage:
     """The objects below ``gs://bucket/dir/name``."""
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri.rstrip("/")
+        self.uri = uri
         self._prefix = self.uri.removeprefix("gs://").partition("/")[2] + "/"
 
     def files(self) -> list[RemoteFile]:

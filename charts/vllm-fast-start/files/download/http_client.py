@@ -48,11 +48,10 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
 
 
 class Client:
-    """GET requests, with an optional bearer token; ``sleep`` waits between attempts, in seconds."""
+    """GET requests, with an optional bearer token."""
 
-    def __init__(self, token: str = "", sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, token: str = "") -> None:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._sleep = sleep
         self._opener = urllib.request.build_opener(_Redirect)
 
     def pages(self, url: str) -> list[Any]:
@@ -92,8 +91,7 @@ class Client:
     def _retry(self, url: str, read: Callable[[str], T]) -> T:
         reason = ""
         for attempt in range(_ATTEMPTS):
-            if attempt:
-                self._sleep(min(60.0, 2.0**attempt))
+            wait(2.0**attempt if attempt else 0)
             try:
                 return read(url)
             except urllib.error.HTTPError as error:
@@ -107,10 +105,15 @@ class Client:
         raise DownloadError(message)
 
 
+def wait(seconds: float) -> None:
+    """Wait before the next attempt."""
+    time.sleep(seconds)
+
+
 def _append(answer: HTTPResponse, file: Path) -> None:
     # A server may ignore the range and send everything.
     with file.open("ab" if answer.status == _PARTIAL_CONTENT else "wb") as target:
-        while chunk := answer.read(_CHUNK):
+        while chunk := answer.read1(_CHUNK):
             target.write(chunk)
 
 
