@@ -8,16 +8,46 @@ values and takes the text as it comes.
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pyhelm3
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from pylib.errors import RenderError, ToolMissingError
+
+
+def _load_pyhelm3() -> ModuleType:
+    """``pyhelm3.command`` without the rest of the package.
+
+    pyhelm3 imports its pydantic models at once, which takes longer than helm takes to render; its
+    command module needs none of them.  So the package is entered by a stand-in, taken away again,
+    and whoever imports pyhelm3 itself afterwards gets the whole of it.
+    """
+    loaded = sys.modules.get("pyhelm3")
+    if loaded is None:
+        spec = importlib.util.find_spec("pyhelm3")
+        if spec is None or spec.submodule_search_locations is None:
+            raise ToolMissingError("pyhelm3 is not installed. Run scripts/bootstrap.")
+        stand_in = ModuleType("pyhelm3")
+        stand_in.__path__ = list(spec.submodule_search_locations)
+        sys.modules["pyhelm3"] = stand_in
+    try:
+        return importlib.import_module("pyhelm3.command")
+    finally:
+        if loaded is None:
+            del sys.modules["pyhelm3"]
+
+
+if TYPE_CHECKING:
+    import pyhelm3.command as pyhelm3_command
+else:
+    pyhelm3_command = _load_pyhelm3()
 
 _PREFIXES = re.compile(
     r"^(Error: )?(execution error at \([^)]*\): |template: \S+ (executing .*? at <.*?>: )?)?"
@@ -37,7 +67,7 @@ class TemplateRequest:
     is_upgrade: bool = False
 
 
-class _TextCommand(pyhelm3.Command):
+class _TextCommand(pyhelm3_command.Command):
     """Adds the flags that pyhelm3 does not know, and keeps the text that helm printed."""
 
     def __init__(self, executable: str, extra: Sequence[str]) -> None:
@@ -94,13 +124,13 @@ async def _template(request: TemplateRequest, helm: Path) -> str:
             namespace=request.namespace,
             is_upgrade=request.is_upgrade,
         )
-    except pyhelm3.Error as error:
+    except pyhelm3_command.errors.Error as error:
         raise _own_error(error, request, helm) from error
     return command.text
 
 
 def _own_error(
-    error: pyhelm3.Error, request: TemplateRequest, helm: Path
+    error: pyhelm3_command.errors.Error, request: TemplateRequest, helm: Path
 ) -> RenderError | ToolMissingError:
     text = error.stderr.decode(errors="replace").strip()
     if error.returncode == _NOT_FOUND:

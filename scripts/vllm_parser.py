@@ -1,11 +1,10 @@
-"""Ask vLLM's own argument parser; run by scripts/check_vllm_args.py, in a Python of its own.
+"""Ask vLLM's own command line; scripts/check_vllm_args.py runs it, in a Python of its own.
 
-    python vllm_parser.py table            prints every argument that `vllm serve` takes, as JSON
-    python vllm_parser.py parse < LISTS    reads JSON lists of arguments, prints one verdict each:
-                                           null when accepted, else what vLLM says
+    python -m scripts.vllm_parser FOLDER VERSION table            all arguments of `vllm serve`
+    python -m scripts.vllm_parser FOLDER VERSION parse < LISTS    a verdict for each list of them
 
-Environment: VLLM_SOURCE is the folder that holds the package `vllm`, VLLM_RELEASE its version; with
-VLLM_STAND_INS=1 packages that are not in REAL are replaced (scripts/vllm_stand_ins.py).
+FOLDER holds the package `vllm`.  Both answer in JSON; a verdict is null when vLLM accepts the
+arguments, else vLLM's own words.  What vLLM imports beside REAL is replaced by stand-ins.
 """
 
 from __future__ import annotations
@@ -13,15 +12,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
-import importlib.metadata
 import io
 import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from scripts.vllm_stand_ins import install
 
 # Behind vLLM's parser stand these, as they are.
 REAL = frozenset(
@@ -33,6 +33,7 @@ REAL = frozenset(
         "pydantic",
         "pydantic_core",
         "regex",
+        "scripts",
         "typing_extensions",
         "typing_inspection",
         "vllm",
@@ -49,21 +50,13 @@ class Parsed(Exception):
     """Carries the arguments out of vLLM's main function, before it serves."""
 
 
-def prepare() -> Path:
+def prepare(source: Path, release: str) -> Path:
     """Make ``vllm`` importable; the folder of the package."""
     warnings.simplefilter("ignore")
-    source, release = Path(os.environ["VLLM_SOURCE"]), os.environ["VLLM_RELEASE"]
     os.environ.update(VLLM_LOGGING_LEVEL="ERROR", VLLM_CONFIGURE_LOGGING="0")
     sys.path.insert(0, str(source))
-    # vLLM takes itself for its CPU build by this; without a GPU the other one has no device.
-    versions = {"vllm": f"{release}+cpu"}
-    if os.environ.get("VLLM_STAND_INS") == "1":
-        import vllm_stand_ins
-
-        vllm_stand_ins.install(REAL, versions)
-    else:
-        installed = importlib.metadata.version
-        importlib.metadata.version = lambda name: versions.get(name) or installed(name)
+    # By its version vLLM takes itself for its CPU build; the other one finds no device here.
+    install(REAL, {"vllm": f"{release}+cpu"})
     return source / "vllm"
 
 
@@ -103,7 +96,9 @@ def kind_of(action: argparse.Action) -> str:
     taken = {kind for kind, text in PROBES.items() if _accepts(convert, text)}
     if "json" in taken:
         return "json"
-    return next((kind for kind in PROBES if kind in taken and (kind != "int" or "float" not in taken)), "str")
+    if "float" in taken:
+        return "float"
+    return next((kind for kind in PROBES if kind in taken), "str")
 
 
 def describe(action: argparse.Action) -> dict[str, Any]:
@@ -114,22 +109,24 @@ def describe(action: argparse.Action) -> dict[str, Any]:
         said["many"] = True
     if action.nargs == "?":
         said["optional"] = True
-    if isinstance(action, argparse._AppendAction):
+    if type(action).__name__ == "_AppendAction":
         said["repeats"] = True
     if action.choices is not None:
         said["choices"] = [str(choice) for choice in action.choices]
     elif kind not in {"str", "switch"} and callable(action.type):
-        said |= {"words": words} if (words := [w for w in WORDS if _accepts(action.type, w)]) else {}
+        words = [word for word in WORDS if _accepts(action.type, word)]
+        said |= {"words": words} if words else {}
     return said
 
 
-def table(parser: argparse.ArgumentParser) -> dict[str, Any]:
+def table(parsers: Iterable[argparse.ArgumentParser]) -> dict[str, Any]:
     """Every option string with its description; ``of`` names the first long one of the same."""
     found: dict[str, Any] = {}
-    for action in parser._actions:
-        long = [option for option in action.option_strings if option.startswith("--")]
-        for option in action.option_strings:
-            found[option] = describe(action) | ({"of": long[0]} if option != long[0] else {})
+    for parser in parsers:
+        for action in vars(parser)["_actions"]:
+            long = [option for option in action.option_strings if option.startswith("--")]
+            for option in action.option_strings:
+                found[option] = describe(action) | ({"of": long[0]} if option != long[0] else {})
     return found
 
 
@@ -142,30 +139,37 @@ def own_main(package: Path) -> Callable[[], None]:
     return main
 
 
-def load(namespace: argparse.Namespace) -> None:
+def load(parsed: argparse.Namespace) -> None:
     """Let vLLM make the weights loader that the arguments ask for: it checks its own settings."""
-    engine = importlib.import_module("vllm.engine.arg_utils").AsyncEngineArgs.from_cli_args(namespace)
+    if not hasattr(parsed, "model"):  # in some releases `serve` moves it there, too late for us
+        parsed.model = parsed.model_tag
+    engine = importlib.import_module("vllm.engine.arg_utils").AsyncEngineArgs.from_cli_args(parsed)
     if hasattr(engine, "create_load_config"):
         loaders = importlib.import_module("vllm.model_executor.model_loader")
         loaders.get_model_loader(engine.create_load_config())
 
 
-def intercept(parser_class: Any) -> None:
-    """Let vLLM parse, and check what it parsed, but not go on to serve."""
+def intercept(parser_class: Any) -> list[Any]:
+    """Let vLLM parse, and check what it parsed, but not go on to serve.
+
+    The parser that vLLM's main function made is appended to the list that this returns.
+    """
     parse = parser_class.parse_args
+    made: list[Any] = []
+
+    def stop(parsed: argparse.Namespace) -> None:
+        load(parsed)
+        raise Parsed
 
     def parse_args(self: Any, *args: Any, **options: Any) -> Any:
+        made.append(self)
         parsed = parse(self, *args, **options)
-
-        def stop(namespace: Any) -> None:
-            load(namespace)
-            raise Parsed
-
         if hasattr(parsed, "dispatch_function"):
             parsed.dispatch_function = stop
         return parsed
 
     parser_class.parse_args = parse_args
+    return made
 
 
 def verdict(main: Callable[[], None], arguments: list[str]) -> str | None:
@@ -185,6 +189,18 @@ def verdict(main: Callable[[], None], arguments: list[str]) -> str | None:
     return "it does nothing with these arguments"
 
 
+def parsers(package: Path) -> Iterator[argparse.ArgumentParser]:
+    """The parser of the server's own module, then that of ``vllm serve``, which takes more."""
+    yield make_parser(package)
+    made = intercept(flexible_parser(package))
+    said = verdict(own_main(package), ["model"])
+    if said is not None:
+        raise SystemExit(f"vLLM refuses a command line with nothing but a model: {said}")
+    for action in vars(made[0])["_actions"]:
+        if isinstance(action.choices, dict):
+            yield action.choices["serve"]
+
+
 def verdicts(package: Path) -> Iterator[str | None]:
     """One verdict for each list of arguments on standard input."""
     lists = json.load(sys.stdin)
@@ -194,13 +210,13 @@ def verdicts(package: Path) -> Iterator[str | None]:
         yield verdict(main, arguments)
 
 
-def run(mode: str) -> None:
-    """Answer on the real standard output; what vLLM prints goes to standard error."""
+def run(folder: str, release: str, mode: str) -> None:
+    """Answer on standard output; what vLLM prints meanwhile goes to standard error."""
     with contextlib.redirect_stdout(sys.stderr):
-        package = prepare()
-        answer = table(make_parser(package)) if mode == "table" else list(verdicts(package))
+        package = prepare(Path(folder), release)
+        answer = table(parsers(package)) if mode == "table" else list(verdicts(package))
     json.dump(answer, sys.stdout)
 
 
 if __name__ == "__main__":
-    run(sys.argv[1])
+    run(*sys.argv[1:])

@@ -17,12 +17,12 @@ from pathlib import Path
 from pylib.files import read_text
 from pylib.proc import Measured, run_measured
 from pylib.chart import chart_path
-from pylib.release import release_of_config
 from pylib.render import KUBERNETES
 from pylib.tools import find_helm, find_kubeconform
 from pylib.validate.schemas import Schemas
 
-CASE = "gemma-7b-tutorial"
+MANY = 100
+"""From here on one run is long enough to stand alone."""
 
 
 @dataclass(frozen=True)
@@ -41,31 +41,33 @@ class Row:
         return self.ours_seconds / self.bare_seconds
 
 
-def measure(case: Path, counts: Sequence[int], runs: int = 3) -> Iterator[Row]:
-    """One row for each count: each side once unmeasured, then ``runs`` times in turn."""
+def measure(cases: Path, counts: Sequence[int], runs: int = 5) -> Iterator[Row]:
+    """One row for each count of releases: each side once unmeasured, then ``runs`` times in turn.
+
+    ``cases`` is a folder of cases, whose values files take turns, the tutorial's first.
+    """
+    texts = [read_text(file) for file in sorted(cases.glob("*/values.yaml"), key=_tutorial_first)]
     with tempfile.TemporaryDirectory() as folder:
         for count in counts:
-            configs = tuple(_copies(case, Path(folder) / str(count), count))
-            yield _row(configs, count, 1 if count >= 100 else runs)
+            values = tuple(_copies(texts, Path(folder) / str(count), count))
+            yield _row(values, count, 1 if count >= MANY else runs)
 
 
-def _copies(case: Path, folder: Path, count: int) -> Iterator[Path]:
-    """``count`` configs that differ in release name, each with its lock and its values file."""
-    text, lock = read_text(case / "config.yaml"), read_text(case / "config.lock.yaml")
-    name = load_inputs(case / "config.yaml").release
+def _tutorial_first(file: Path) -> tuple[bool, str]:
+    return "tutorial" not in file.parent.name, file.parent.name
+
+
+def _copies(texts: Sequence[str], folder: Path, count: int) -> Iterator[Path]:
+    folder.mkdir()
     for index in range(count):
-        place = folder / f"r{index}"
-        place.mkdir(parents=True)
-        config = place / "config.yaml"
-        config.write_text(text.replace(f"name: {name}\n", f"name: r{index}\n"), encoding="utf-8")
-        (place / "config.lock.yaml").write_text(lock, encoding="utf-8")
-        (place / "values.yaml").write_text(load_inputs(config).text, encoding="utf-8")
-        yield config
+        file = folder / f"values-{index}.yaml"
+        file.write_text(texts[index % len(texts)], encoding="utf-8")
+        yield file
 
 
-def _row(configs: Sequence[Path], count: int, runs: int) -> Row:
-    ours, bare = _ours(configs), _bare(configs)
-    if count < 100:  # the first run of each reads files and builds schemas that later runs find
+def _row(values: Sequence[Path], count: int, runs: int) -> Row:
+    ours, bare = _ours(values), _bare(values)
+    if count < MANY:  # the first run of each reads files and builds schemas that later runs find
         run_measured(ours)
         run_measured(bare)
     pairs = [(run_measured(ours), run_measured(bare)) for _ in range(runs)]
@@ -80,18 +82,18 @@ def _peak(runs: Sequence[Measured]) -> float:
     return max(run.peak_mib for run in runs)
 
 
-def _ours(configs: Sequence[Path]) -> list[str]:
-    return [sys.executable, "-m", "pylib", "validate", "-f", *map(str, configs)]
+def _ours(values: Sequence[Path]) -> list[str]:
+    return [sys.executable, "-m", "pylib", "validate", "--values", *map(str, values)]
 
 
-def _bare(configs: Sequence[Path]) -> list[str]:
-    locations = " ".join(f"-schema-location '{place}'" for place in schema_locations(KUBERNETES))
+def _bare(values: Sequence[Path]) -> list[str]:
     loop = (
-        f'for values; do "{find_helm()}" template r "{chart_path()}" --namespace vllm'
+        f'for values; do "{find_helm()}" template vllm "{chart_path()}"'
         f' --kube-version {KUBERNETES} -f "$values" |'
-        f' "{find_kubeconform()}" -strict {locations} - || exit 1; done'
+        f' "{find_kubeconform()}" -strict -schema-location "{Schemas(KUBERNETES).location}" -'
+        " || exit 1; done"
     )
-    return ["sh", "-c", loop, "sh", *(str(path.with_name("values.yaml")) for path in configs)]
+    return ["sh", "-c", loop, "sh", *map(str, values)]
 
 
 def table(rows: Iterator[Row]) -> Iterator[str]:

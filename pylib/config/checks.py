@@ -13,7 +13,7 @@ from pylib.config.model import Claim, Config, Disk, NoWeights
 from pylib.config.model_path import implied_path, model_path_of
 from pylib.config.types import HF_SOURCE
 from pylib.errors import Problem
-from pylib.names import MAX_NAME, cell_object, weights_volume
+from pylib.names import MAX_NAME, MAX_RELEASE, cell_object, weights_volume
 
 Check = Callable[[Config], Iterator[Problem]]
 
@@ -185,6 +185,16 @@ def _scaling(config: Config) -> Iterator[Problem]:
         )
 
 
+def _release(config: Config) -> Iterator[Problem]:
+    length = len(config.release.name)
+    if length > MAX_RELEASE:
+        yield Problem(
+            "release.name",
+            f"has {length} characters; helm allows {MAX_RELEASE}",
+            "Write a shorter name.",
+        )
+
+
 def _names(config: Config) -> Iterator[Problem]:
     release, namespace = config.release.name, config.release.namespace
     for index, cell in enumerate(config.cells):
@@ -208,6 +218,7 @@ _CHECKS: tuple[Check, ...] = (
     _claim_cells,
     _cells,
     _scaling,
+    _release,
     _names,
 )
-_DOWNLOAD_CHECKS: tuple[Check, ...] = (_source,)
+_DOWNLOAD_CHECKS: tuple[Check, ...] = (_source, _release)

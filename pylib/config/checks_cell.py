@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
-from pylib.config.model import Cell, Config, Disk, Provisioning
+from pylib.config.model import BootDisk, Cell, Config, Disk, Provisioning
 from pylib.errors import Problem
 from pylib.facts.gke import MAX_SECONDARY_BOOT_DISK_IMAGE
 from pylib.facts.machines import MACHINE_TYPES, family_of
@@ -63,13 +64,13 @@ def _gpus(path: str, cell: Cell, config: Config) -> Iterator[Problem]:
     if machine is not None and machine.accelerator != cell.accelerator.type:
         yield Problem(
             f"{path}.accelerator.type",
-            f"{cell.accelerator.type} is not what a {cell.machineType} has",
+            f"{cell.accelerator.type} is not what machine type {cell.machineType} has",
             f"Write type: {machine.accelerator}, or another machineType.",
         )
     elif machine is not None and machine.gpus != cell.accelerator.count:
         yield Problem(
             f"{path}.accelerator.count",
-            f"{cell.accelerator.count} is not the number of GPUs of a {cell.machineType}",
+            f"{cell.accelerator.count} is not the number of GPUs of machine type {cell.machineType}",
             f"Write count: {machine.gpus}, or another machineType.",
         )
     wanted = config.serving.tensorParallelism if config.serving else None
@@ -86,17 +87,21 @@ def _disks(path: str, cell: Cell, config: Config) -> Iterator[Problem]:
     if family is None:
         return
     known = family.disk_types
-    allowed = ", ".join(sorted(known))
     weights = config.weights
     if isinstance(weights, Disk) and weights.type not in known:
         yield Problem(
             "weights.type",
-            f"a {weights.type} cannot be attached to a {cell.machineType} (cell {cell.key})",
-            f"Write one of: {allowed}.",
+            f"a {weights.type} cannot be attached to machine type {cell.machineType} (cell {cell.key})",
+            f"Write one of: {_types_in(Disk, known)}.",
         )
     if cell.bootDisk.type not in known:
         yield Problem(
             f"{path}.bootDisk.type",
-            f"a {cell.bootDisk.type} cannot be the boot disk of a {cell.machineType}",
-            f"Write bootDisk: {{type: …}} with one of: {allowed}.",
+            f"a {cell.bootDisk.type} cannot be the boot disk of machine type {cell.machineType}",
+            f"Write bootDisk: {{type: …}} with one of: {_types_in(BootDisk, known)}.",
         )
+
+
+def _types_in(model: type[Disk | BootDisk], known: frozenset[str]) -> str:
+    allowed = get_args(model.model_fields["type"].annotation)
+    return ", ".join(name for name in allowed if name in known)

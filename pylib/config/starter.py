@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-from pylib.config.model_path import implied_path
 from pylib.facts.machines import family_of
+
 NEWEST = "0.33.0"
 from pylib.names import MAX_NAME, REVISION_DIGITS, weights_volume
 
@@ -115,6 +115,8 @@ def _lines(a: Answers) -> Iterator[str]:
 
 def _release_name(a: Answers) -> str:
     """The model's name as a release name, short enough for the names made from it."""
+    from pylib.config.model_path import implied_path  # loads pydantic, which --help need not
+
     words = re.sub("[^a-z0-9]+", "-", implied_path(a.source).name.lower()).strip("-")
     name = words if words[:1].isalpha() else f"vllm-{words}".rstrip("-")
     room = MAX_NAME - len(weights_volume(a.namespace, "", a.zone, "0" * REVISION_DIGITS))

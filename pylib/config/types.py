@@ -32,10 +32,12 @@ def _text(pattern: str, what: str, example: str) -> tuple[AfterValidator, WithJs
 _LABEL = r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"
 _PATH_WORD = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _DIGEST = r"sha256:[0-9a-f]{64}"
-_HOST = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?"
+_HOST_WORD = r"[a-z0-9]+(-+[a-z0-9]+)*"
+_PORT = r":[0-9]{1,5}"
+_HOST = rf"({_HOST_WORD}(\.{_HOST_WORD})+({_PORT})?|{_HOST_WORD}{_PORT}|localhost)"
 
 IMAGE = re.compile(
-    rf"(?P<repository>{_HOST}(/[a-z0-9]+([._-]+[a-z0-9]+)*)+)"
+    rf"(?P<repository>{_HOST}(/[a-z0-9]+([._-]+[a-z0-9]+)*)+)(?=[:@])"
     rf"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}))?(@(?P<digest>{_DIGEST}))?"
 )
 GS_SOURCE = re.compile(rf"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{{1,220}})(?P<path>(/{_PATH_WORD})+)")

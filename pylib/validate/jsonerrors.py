@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -33,19 +33,21 @@ _TYPES = {
     "string": "text",
 }
 _BOUNDS = {
-    "exclusiveMaximum": "is not below {}",
-    "exclusiveMinimum": "is not above {}",
-    "maxItems": "holds more than {} entries",
-    "maxLength": "is longer than {} characters",
-    "maxProperties": "holds more than {} fields",
-    "maximum": "is above {}, the most",
-    "minItems": "holds fewer entries than {}",
-    "minLength": "is shorter than {} characters",
-    "minProperties": "holds fewer fields than {}",
-    "minimum": "is below {}, the least",
-    "multipleOf": "is no multiple of {}",
-    "pattern": "does not match the pattern {}",
+    "exclusiveMaximum": ("is not below {}", "Write less than {}."),
+    "exclusiveMinimum": ("is not above {}", "Write more than {}."),
+    "maxItems": ("has more entries than {}", "Write {} at most."),
+    "maxLength": ("has more characters than {}", "Write {} at most."),
+    "maxProperties": ("has more fields than {}", "Write {} at most."),
+    "maximum": ("is above {}, the most", "Write {} or less."),
+    "minItems": ("has fewer entries than {}", "Write {} at least."),
+    "minLength": ("has fewer characters than {}", "Write {} at least."),
+    "minProperties": ("has fewer fields than {}", "Write {} at least."),
+    "minimum": ("is below {}, the least", "Write {} or more."),
+    "multipleOf": ("is no multiple of {}", "Write a multiple of {}."),
 }
+"""Message and fix for what is out of bounds, by keyword."""
+EXAMPLE = "x-example"
+"""Keyword of our own beside ``pattern``: a value that matches, for the fix."""
 
 
 @dataclass(frozen=True)
@@ -105,23 +107,30 @@ def _of(error: ValidationError) -> Iterator[Violation]:
     if "propertyNames" in error.absolute_schema_path:
         yield _key(plain)
     else:
-        yield from _WORDS.get(plain.keyword, _bound)(plain)
+        yield from _WORDS.get(plain.keyword, _other)(plain)
 
 
 def _key(error: _Error) -> Violation:
+    """A key that ``propertyNames`` refuses: in ``error`` the key is the value that was met."""
+    worse = next(_WORDS.get(error.keyword, _other)(error))
     path = (*error.path, str(error.met))
-    return Violation("propertyNames", path, f"the key {_bound_text(error)}", "Write another key.")
+    return Violation("propertyNames", path, f"the key {worse.message}", worse.fix)
 
 
 def _bound(error: _Error) -> Iterator[Violation]:
-    if error.keyword in _BOUNDS:
-        yield Violation(error.keyword, error.path, _bound_text(error), "", quotes_value=True)
-    else:
-        yield Violation(error.keyword, error.path, error.reason, "")
+    message, fix = (text.format(error.wanted) for text in _BOUNDS[error.keyword])
+    yield Violation(error.keyword, error.path, message, fix, quotes_value=True)
 
 
-def _bound_text(error: _Error) -> str:
-    return _BOUNDS.get(error.keyword, "is not allowed").format(error.wanted)
+def _pattern(error: _Error) -> Iterator[Violation]:
+    message = f"does not match the pattern {error.wanted}"
+    example = error.schema.get(EXAMPLE)
+    fix = f"Write it as in {example}." if example else "Write a value that matches."
+    yield Violation("pattern", error.path, message, fix, quotes_value=True)
+
+
+def _other(error: _Error) -> Iterator[Violation]:
+    yield Violation(error.keyword, error.path, error.reason, "Correct the value.")
 
 
 def _unknown(error: _Error) -> Iterator[Violation]:
@@ -169,6 +178,9 @@ def _wrong_type(path: Path, names: Iterable[str]) -> Violation:
 
 def _enum(error: _Error) -> Iterator[Violation]:
     values = [str(value) for value in error.wanted]
+    if len(values) == 1:
+        yield from _const(replace(error, wanted=values[0]))
+        return
     meant = nearest(str(error.met), values)
     fix = f"Did you mean {meant}?" if meant else "Write one of them."
     message = f"is none of {listed(values, 'or')}"
@@ -177,11 +189,15 @@ def _enum(error: _Error) -> Iterator[Violation]:
 
 def _const(error: _Error) -> Iterator[Violation]:
     wanted = show(error.wanted)
-    yield Violation("const", error.path, f"is not {wanted}", f"Write {wanted}.", quotes_value=True)
+    yield Violation(
+        error.keyword, error.path, f"is not {wanted}", f"Write {wanted}.", quotes_value=True
+    )
 
 
 def _not(error: _Error) -> Iterator[Violation]:
-    yield Violation("not", error.path, "is not allowed here", "", quotes_value=True)
+    yield Violation(
+        "not", error.path, "is not allowed here", "Write another value.", quotes_value=True
+    )
 
 
 def _branches(error: _Error) -> Iterator[Violation]:
@@ -198,16 +214,19 @@ def _branches(error: _Error) -> Iterator[Violation]:
     elif (nearer := best_match(error.inner)) is not None:
         yield from _of(nearer)
     else:
-        yield Violation(error.keyword, error.path, "fits more than one of the forms allowed", "")
+        message = "it has more than one of the forms of which it may have one"
+        yield Violation(error.keyword, error.path, message, "Write one form.")
 
 
 _WORDS: Mapping[str, Callable[[_Error], Iterator[Violation]]] = {
+    **dict.fromkeys(_BOUNDS, _bound),
     "additionalProperties": _unknown,
     "anyOf": _branches,
     "const": _const,
     "enum": _enum,
     "not": _not,
     "oneOf": _branches,
+    "pattern": _pattern,
     "required": _missing,
     "type": _type,
 }

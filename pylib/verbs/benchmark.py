@@ -13,7 +13,7 @@ HELP = "measure render and validate against bare helm and kubeconform"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("--case", type=Path, default=Path("values/gemma-7b-tutorial"))
+    parser.add_argument("--cases", type=Path, default=Path("values"), help="folder of cases")
     parser.add_argument(
         "--releases", type=int, nargs="+", default=[1, 10, 100], help="how many at once"
     )
@@ -23,7 +23,7 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
     """Print the table, a line as soon as it is measured."""
     from pylib.bench.render_validate import measure, table
 
-    for line in table(measure(args.case, args.releases)):
+    for line in table(measure(args.cases, args.releases)):
         out.write(f"{line}\n")
         out.flush()
     return EXIT_OK

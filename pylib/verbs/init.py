@@ -25,14 +25,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: TextIO) -> int:
     """Write the file; on a terminal ask for what no flag gives."""
     from pylib.config.parse import parse_config
-    from pylib.verbs.common import write_text
+    from pylib.verbs.common import put
 
     if args.output.exists() and not args.force:
         problem = Problem("", "exists already", "Name another file with -o, or add --force.")
         raise ConfigError(str(args.output), [problem])
     text = starter_config(_answers(args, out))
     parse_config(text, str(args.output))
-    write_text(text, args.output, out)
+    put(text, args.output, out)
     out.write(f"wrote {args.output}\nnext: python -m pylib values -f {args.output}\n")
     return EXIT_OK
 

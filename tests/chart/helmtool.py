@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ HELM = ROOT / ".tools" / "bin" / "helm"
 HELM3 = ROOT / ".tools" / "bin" / "helm3"
 
 Values = dict[str, Any]
+
+KUBERNETES = "1.36.0"
+"""Helm 3 built from its module would take 1.20, which the chart refuses."""
 
 ZONE = "us-central1-a"
 REVISION = "3f2a9c01b7de"
@@ -84,8 +87,10 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Values:
     result = dict(base)
     for key, value in over.items():
         inner = result.get(key)
-        both = isinstance(inner, dict) and isinstance(value, dict)
-        result[key] = merged(inner, value) if both else value
+        if isinstance(inner, dict) and isinstance(value, dict):
+            result[key] = merged(inner, value)
+        else:
+            result[key] = value
     return result
 
 
@@ -110,10 +115,11 @@ def template(values: Values, *, release: str, namespace: str, helm: Path) -> Obj
     return _template(json.dumps(values, sort_keys=True), release, namespace, helm)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _template(values: str, release: str, namespace: str, helm: Path) -> Objects:
-    words = [helm, "template", release, CHART, "--namespace", namespace, "--values", "-"]
-    text = proc.run(words, stdin=values).stdout
+    words = ["template", release, str(CHART), "--namespace", namespace, "--values", "-"]
+    words += ["--kube-version", KUBERNETES]
+    text = proc.run([helm, *words], stdin=values).stdout
     return Objects(text, tuple(Manifest(document.body) for document in parse_all(text)))
 
 
@@ -136,6 +142,6 @@ def refused(over: Mapping[str, Any], *, release: str = "vllm") -> str:
 
 def notes(values: Values, release: str = "vllm") -> str:
     """The NOTES that an installation of ``values`` ends with."""
-    words = ["install", release, CHART, "--namespace", "serving", "--values", "-"]
+    words = ["install", release, str(CHART), "--namespace", "serving", "--values", "-"]
     done = proc.run([HELM, *words, "--dry-run=client"], stdin=json.dumps(values))
     return done.stdout.partition("NOTES:\n")[2].rstrip()

@@ -214,7 +214,7 @@ def test_a_required_key_cannot_be_taken_away() -> None:
 
 
 def test_a_disk_needs_project_size_current_and_revisions() -> None:
-    values = {"project": "", "sizeGiB": None, "current": "", "revisions": []}
+    values: dict[str, Any] = {"project": "", "sizeGiB": None, "current": "", "revisions": []}
     found = refusal(merged(SERVE, disk(**values)))
     for part in (
         "- at '/weights/disk/project': '' does not match pattern",

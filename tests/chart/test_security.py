@@ -1,6 +1,6 @@
 """Pod Security "restricted", secrets, service account, network."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from tests.chart.test_weights import CLAIM, NONE
 
 KEY: dict[str, Any] = {"server": {"apiKey": {"secretName": "key"}}}
 FILE = merged(KEY, {"server": {"apiKey": {"as": "file", "key": "token"}}})
-RELEASES = {
+RELEASES: dict[str, Callable[[], Objects]] = {
     "disk": serve,
     "claim": lambda: serve(CLAIM),
     "none": lambda: serve(NONE),

@@ -183,7 +183,8 @@ server:
     ),
     "an update that cannot move": (
         {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}},
-        """strategy.rollingUpdate has maxSurge 0 and maxUnavailable 0: no pod could ever be replaced.
+        """strategy.rollingUpdate has maxSurge 0 and maxUnavailable 0: \
+no pod could ever be replaced.
 Please set, when there is no spare GPU node:
 strategy:
   rollingUpdate:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pylib.facts import gke
 from pylib.facts.machines import ACCELERATORS, MACHINE_TYPES, most_gpus
 from pylib.validate.report import Severity
-from pylib.validate.rules.objects import Container, Hit, Objects, texts
+from pylib.validate.rules.objects import Container, Hit, Objects, each, texts
 from pylib.validate.rules.quantities import whole
 from pylib.validate.rules.registry import rule
 from pylib.validate.rules.vllm_pods import (
@@ -148,4 +148,30 @@ def gpu_memory(objects: Objects) -> Iterator[Hit]:
                 f"{model:g} GiB",
                 fix=f"Ask for {-(-model // accelerator.memory_gb):g} GPUs or more, or a larger "
                 "accelerator.",
+            )
+
+
+@rule(
+    name="shared-memory",
+    severity=Severity.WARNING,
+    summary="Workers on several GPUs have shared memory",
+    explain=(
+        "vLLM's workers and NCCL pass data through /dev/shm, of which a container has 64 MiB "
+        "unless a volume is mounted there: with several GPUs the start fails or hangs. Source: "
+        "https://docs.vllm.ai/en/latest/deployment/k8s/. Mount an emptyDir of medium Memory, with "
+        "a sizeLimit, at /dev/shm; it counts against the memory limit."
+    ),
+)
+def shared_memory(objects: Objects) -> Iterator[Hit]:
+    """vLLM containers with several GPUs and nothing at /dev/shm."""
+    for container in servers(objects):
+        count = gpus(container)
+        mounts = {str(mount.get("mountPath")) for _, mount in each(container.body, "volumeMounts")}
+        if count is None or count < 2 or container.pod.get("hostIPC") is True:
+            continue
+        if not {"/dev/shm", "/dev/shm/"} & mounts:
+            yield container.at(
+                "volumeMounts",
+                message=f"container {container.name} has {count} GPUs and 64 MiB of /dev/shm",
+                fix="Mount emptyDir: {medium: Memory, sizeLimit: 8Gi} at /dev/shm.",
             )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pylib.facts import gke
 from pylib.validate.report import Severity
-from pylib.validate.rules.objects import Hit, Objects
+from pylib.validate.rules.objects import Hit, Objects, PodTemplate, texts
 from pylib.validate.rules.registry import rule
 from pylib.validate.rules.vllm_pods import Image, annotation, image_of, servers
 
@@ -95,7 +95,8 @@ def image_cached(objects: Objects) -> Iterator[Hit]:
         "With imagePullPolicy Always (also the default for latest) the kubelet asks the registry "
         "at every start, cached image or not: a registry that is away or throttles keeps a pod "
         "from starting. Source: https://kubernetes.io/docs/concepts/containers/images/"
-        "#image-pull-policy. With a fixed tag or digest write IfNotPresent."
+        "#image-pull-policy. With a fixed tag or digest write IfNotPresent. Without a cache "
+        "that we know of it is a note."
     ),
 )
 def image_pull_policy(objects: Objects) -> Iterator[Hit]:
@@ -106,4 +107,11 @@ def image_pull_policy(objects: Objects) -> Iterator[Hit]:
                 "imagePullPolicy",
                 message="imagePullPolicy is Always, so each start waits for the registry",
                 fix="Write imagePullPolicy: IfNotPresent.",
+                severity=None if _cached(container.pod) else Severity.NOTE,
             )
+
+
+def _cached(pod: PodTemplate) -> bool:
+    selector = texts(pod.get("nodeSelector"))
+    on_disk = any(key.startswith(gke.SECONDARY_BOOT_DISK_LABEL) for key in selector)
+    return on_disk or bool(annotation(pod, gke.CACHED_IMAGES))

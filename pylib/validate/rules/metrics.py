@@ -50,6 +50,22 @@ def hpa_metric(objects: Objects) -> Iterator[Hit]:
                 continue
             path = ("spec", "metrics", index, "pods", "metric", "name")
             yield at(hpa, *path, message=f"no adapter serves a metric named {name}", fix=fix)
+        yield from _external(hpa)
+
+
+def _external(hpa: Manifest) -> Iterator[Hit]:
+    for index, _ in each(hpa, "spec", "metrics"):
+        path = ("spec", "metrics", index, "external", "metric", "name")
+        name = str(hpa.get(*path, default=""))
+        if name != name.lower():
+            yield at(
+                hpa,
+                *path,
+                message=f"the external metric {name} has capitals, and the API server asks for it "
+                "in lower case",
+                fix=f"Write {name.lower()}, and serve it under that name.",
+                severity=Severity.WARNING,
+            )
 
 
 @rule(

@@ -1,40 +1,35 @@
-"""Probes of vLLM pods, and the time that a start takes."""
+"""Probes of vLLM pods."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pylib import sizing
-from pylib.facts import gke
-from pylib.facts.disks import DISK_TYPES, read_mib_s
 from pylib.validate.report import Severity
-from pylib.validate.rules.objects import Container, Hit, Objects
-from pylib.validate.rules.quantities import gib, whole
+from pylib.validate.rules.objects import Container, Hit, Objects, each
+from pylib.validate.rules.quantities import whole
 from pylib.validate.rules.registry import rule
 from pylib.validate.rules.vllm_pods import (
-    arguments,
-    machine_type,
-    model_gib,
     servers,
 )
-from pylib.validate.rules.volumes import Volumes, disk_type_of
 
 _PROBES = "https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/"
+_KINDS = ("startupProbe", "readinessProbe", "livenessProbe")
+_PATHS = frozenset({"/health", "/load", "/metrics", "/ping", "/v1/models", "/version"})
 _LONG_DELAY_SECONDS = 30
 _USUAL_START_SECONDS = 300
-_PARALLEL = ("runai_streamer", "fastsafetensors", "instanttensor", "prefetch", "multithread_load")
 
 
-def _seconds(container: Container, probe: str, field: str, default: int) -> int:
+def probe_field(container: Container, probe: str, field: str, default: int) -> int:
+    """A number of a probe, with the default that Kubernetes takes."""
     found = whole(container.get(probe, field))
     return default if found is None else found
 
 
 def probe_seconds(container: Container, probe: str) -> int:
     """Seconds after which this probe gives a container up."""
-    return _seconds(container, probe, "initialDelaySeconds", 0) + _seconds(
+    return probe_field(container, probe, "initialDelaySeconds", 0) + probe_field(
         container, probe, "periodSeconds", 10
-    ) * _seconds(container, probe, "failureThreshold", 3)
+    ) * probe_field(container, probe, "failureThreshold", 3)
 
 
 @rule(
@@ -99,8 +94,8 @@ def probe_readiness(objects: Objects) -> Iterator[Hit]:
 def probe_initial_delay(objects: Objects) -> Iterator[Hit]:
     """Probes with an initial delay of over 30 s."""
     for container in servers(objects):
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-            delay = _seconds(container, probe, "initialDelaySeconds", 0)
+        for probe in _KINDS:
+            delay = probe_field(container, probe, "initialDelaySeconds", 0)
             if delay > _LONG_DELAY_SECONDS:
                 yield container.at(
                     probe,
@@ -111,68 +106,37 @@ def probe_initial_delay(objects: Objects) -> Iterator[Hit]:
 
 
 @rule(
-    name="probe-budget",
+    name="probe-target",
     severity=Severity.ERROR,
-    summary="The startup probe allows the time that loading takes",
+    summary="A probe asks a port and a path that vLLM has",
     explain=(
-        "A startupProbe kills the container after periodSeconds * failureThreshold. Held against "
-        "the time to read the weights, from the model's size (annotation "
-        f"{gke.MODEL_SIZE_GIB}), the disk's type and size, the read-ahead and the machine: less "
-        "than that is an error; less than load and vLLM's own start, doubled, a warning. Sources "
-        "of the figures: pylib/sizing.py. Raise failureThreshold; a large one costs nothing."
+        "A probe on a named port that the container does not declare never succeeds, nor one on a "
+        "path that vLLM does not serve (it answers 404): the pod is never ready, or is killed. "
+        f"Source: {_PROBES} and https://docs.vllm.ai/en/latest/serving/openai_compatible_server/. "
+        "Ask /health; paths that are not in our list give a warning."
     ),
 )
-def probe_budget(objects: Objects) -> Iterator[Hit]:
-    """Start-up probes that give up before vLLM can be up."""
-    volumes = Volumes(objects)
+def probe_target(objects: Objects) -> Iterator[Hit]:
+    """Probes of vLLM containers on unknown ports and paths."""
     for container in servers(objects):
-        load = _load_seconds(container, volumes, objects)
-        if load is None or not container.get("startupProbe"):
-            continue
-        budget = probe_seconds(container, "startupProbe")
-        wanted = sizing.probe_budget_seconds(load)
-        if budget >= wanted:
-            continue
-        yield container.at(
-            "startupProbe",
-            "failureThreshold",
-            message=f"the probe allows {budget} s, loading the weights takes about {load:g} s and "
-            f"a start up to {wanted} s",
-            fix="Write failureThreshold: "
-            f"{-(-wanted // max(1, _seconds(container, 'startupProbe', 'periodSeconds', 10)))}.",
-            severity=None if budget < load else Severity.WARNING,
-        )
-
-
-def _load_seconds(container: Container, volumes: Volumes, objects: Objects) -> float | None:
-    model = model_gib(container.pod)
-    if model is None:
-        return None
-    words = arguments(container)
-    parallel = any(name in word.text for word in words for name in _PARALLEL)
-    for use in volumes.uses_of(container.pod):
-        size = gib(use.volume.get("spec", "capacity", "storage")) if use.volume else None
-        kind = disk_type_of(use.volume, objects) if use.volume else ""
-        if use.volume is None or not size or size <= 0 or kind not in DISK_TYPES:
-            continue
-        if read_mib_s(kind, size) <= 0:
-            continue
-        options = use.volume.get("spec", "mountOptions")
-        return sizing.load_seconds(
-            model,
-            kind,
-            size,
-            parallel=parallel,
-            read_ahead_kib=_read_ahead(options),
-            machine=machine_type(container.pod, objects) or None,
-        ).seconds
-    return None
-
-
-def _read_ahead(options: object) -> int:
-    for item in options if isinstance(options, list) else []:
-        match = gke.READ_AHEAD.fullmatch(str(item))
-        found = whole(match[1]) if match else None
-        if found:
-            return found if found > 0 else gke.DEFAULT_READ_AHEAD_KIB
-    return gke.DEFAULT_READ_AHEAD_KIB
+        declared = {str(port.get("name")) for _, port in each(container.body, "ports")}
+        for probe in _KINDS:
+            port = container.get(probe, "httpGet", "port")
+            path = container.get(probe, "httpGet", "path")
+            if port is not None and whole(port) is None and str(port) not in declared:
+                yield container.at(
+                    probe,
+                    "httpGet",
+                    "port",
+                    message=f"port is {port}, and container {container.name} declares no such port",
+                    fix=f"Add {{name: {port}, containerPort: 8000}} to its ports.",
+                )
+            if path is not None and str(path) not in _PATHS:
+                yield container.at(
+                    probe,
+                    "httpGet",
+                    "path",
+                    message=f"path is {path}, which vLLM does not serve as far as we know",
+                    fix="Write path: /health.",
+                    severity=Severity.WARNING,
+                )

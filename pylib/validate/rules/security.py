@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pylib.validate.report import Severity
-from pylib.validate.rules.objects import Hit, Objects, each, same_namespace, selects
+from pylib.validate.rules.objects import Container, Hit, Objects, each, same_namespace, selects
 from pylib.validate.rules.registry import rule
 from pylib.validate.rules.vllm_pods import arguments, option, server_pods, servers
 
@@ -37,30 +37,37 @@ def secret_inline(objects: Objects) -> Iterator[Hit]:
     """Environment variables and words of a command line that hold a secret."""
     for pod in objects.pods():
         for container in pod.containers():
-            for index, item in each(container.body, "env"):
-                name, value = str(item.get("name")), item.get("value")
-                if not isinstance(value, str) or not value or value.startswith(_REFERENCES):
-                    continue
-                if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
-                    yield container.at(
-                        "env",
-                        index,
-                        "value",
-                        message=f"{name} holds a secret in plain text",
-                        fix="Write valueFrom: {secretKeyRef: {name: <secret>, key: <key>}}.",
-                    )
-            for field in ("command", "args"):
-                listed = container.get(field)
-                for index, word in enumerate(listed if isinstance(listed, list) else []):
-                    match = _SECRET_VALUE.search(str(word))
-                    if match:
-                        yield container.at(
-                            field,
-                            index,
-                            message=f"{field} holds a secret in plain text",
-                            fix="Give it by an environment variable from a Secret.",
-                        )
+            yield from _environment(container)
+            yield from _command_line(container)
     yield from _api_keys(objects)
+
+
+def _environment(container: Container) -> Iterator[Hit]:
+    for index, item in each(container.body, "env"):
+        name, value = str(item.get("name")), item.get("value")
+        if not isinstance(value, str) or not value or value.startswith(_REFERENCES):
+            continue
+        if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
+            yield container.at(
+                "env",
+                index,
+                "value",
+                message=f"{name} holds a secret in plain text",
+                fix="Write valueFrom: {secretKeyRef: {name: <secret>, key: <key>}}.",
+            )
+
+
+def _command_line(container: Container) -> Iterator[Hit]:
+    for field in ("command", "args"):
+        listed = container.get(field)
+        for index, word in enumerate(listed if isinstance(listed, list) else []):
+            if _SECRET_VALUE.search(str(word)):
+                yield container.at(
+                    field,
+                    index,
+                    message=f"{field} holds a secret in plain text",
+                    fix="Give it by an environment variable from a Secret.",
+                )
 
 
 def _api_keys(objects: Objects) -> Iterator[Hit]:
