@@ -14,7 +14,7 @@ MAX_NAME = 63
 """Longest DNS label: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/."""
 
 MAX_RELEASE = 53
-"""Longest helm release name: helm/helm pkg/chart/common/util/validate_name.go@v4.0.0."""
+"""Longest helm release name: helm/helm pkg/chart/v2/util/validate_name.go@v4.3.1."""
 
 REVISION_DIGITS = 12
 """Hex digits of the weights manifest's sha256 that name a revision."""

@@ -70,7 +70,7 @@ def _gpus(path: str, cell: Cell, config: Config) -> Iterator[Problem]:
     elif machine is not None and machine.gpus != cell.accelerator.count:
         yield Problem(
             f"{path}.accelerator.count",
-            f"{cell.accelerator.count} is not the number of GPUs of machine type {cell.machineType}",
+            f"{cell.accelerator.count} GPUs are not what machine type {cell.machineType} has",
             f"Write count: {machine.gpus}, or another machineType.",
         )
     wanted = config.serving.tensorParallelism if config.serving else None
@@ -91,7 +91,8 @@ def _disks(path: str, cell: Cell, config: Config) -> Iterator[Problem]:
     if isinstance(weights, Disk) and weights.type not in known:
         yield Problem(
             "weights.type",
-            f"a {weights.type} cannot be attached to machine type {cell.machineType} (cell {cell.key})",
+            f"a {weights.type} cannot be attached to machine type {cell.machineType}"
+            f" (cell {cell.key})",
             f"Write one of: {_types_in(Disk, known)}.",
         )
     if cell.bootDisk.type not in known:

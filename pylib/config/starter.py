@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from pylib.facts.machines import family_of
-
-NEWEST = "0.33.0"
+from pylib.facts.vllm import NEWEST
 from pylib.names import MAX_NAME, REVISION_DIGITS, weights_volume
 
 MAX_DISK_GIB = 65_536

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.exceptions import ValidationError
 from jsonschema.validators import validator_for
 
 from pylib.validate.bundle import JsonSchema
@@ -24,6 +24,7 @@ UNKNOWN_FIELD = "additionalProperties"
 WRONG_TYPE = "type"
 
 _FEW = 12
+_TAGS = frozenset({"const", "enum", "type"})
 _TYPES = {
     "array": "a list",
     "boolean": "true or false",
@@ -211,11 +212,23 @@ def _branches(error: _Error) -> Iterator[Violation]:
     elif keywords == {"type"}:
         names_of_types = [name for branch in error.wanted for name in _names(branch["type"])]
         yield _wrong_type(error.path, names_of_types)
-    elif (nearer := best_match(error.inner)) is not None:
-        yield from _of(nearer)
+    elif error.inner:
+        for nearer in _nearest_branch(error.inner):
+            yield from _of(nearer)
     else:
         message = "it has more than one of the forms of which it may have one"
         yield Violation(error.keyword, error.path, message, "Write one form.")
+
+
+def _nearest_branch(errors: Sequence[ValidationError]) -> Sequence[ValidationError]:
+    """The errors of the branch that was probably meant: its tags and types fit, most of it does."""
+    branches: dict[Any, list[ValidationError]] = {}
+    for error in errors:
+        branches.setdefault(error.schema_path[0], []).append(error)
+    return min(
+        branches.values(),
+        key=lambda found: (sum(e.validator in _TAGS for e in found), len(found)),
+    )
 
 
 _WORDS: Mapping[str, Callable[[_Error], Iterator[Violation]]] = {

@@ -119,7 +119,10 @@ def _run(documents: Sequence[str], location: str) -> Mapping[int, Mapping[str, A
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ToolFailedError(_unreadable(done)) from None
     if judged != len(documents):
-        message = f"kubeconform answered for {judged} of {len(documents)} objects; this is a bug."
+        message = (
+            f"kubeconform answered for {judged} of {len(documents)} objects; "
+            "this is a bug, please report it."
+        )
         raise ToolFailedError(message)
     return answers
 

@@ -173,6 +173,8 @@ def test_only_a_bucket_needs_the_metadata_server(
     policy = objects.one("NetworkPolicy").get("spec")
     blocks = [to["ipBlock"]["cidr"] for rule in policy["egress"] for to in rule.get("to", [])]
     assert blocks == (["169.254.169.252/32", "169.254.169.254/32"] if needs_metadata else [])
+    ports = [port["port"] for rule in policy["egress"] for port in rule["ports"]]
+    assert ports == [53, 53, 443, *([988, 80] if needs_metadata else [])]
     assert "ingress" not in policy
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     labels = objects.one("Job").get("spec", "template", "metadata", "labels")

@@ -23,9 +23,10 @@ def test_pods_are_scraped_by_the_name_of_the_port() -> None:
 
 def test_the_label_pod_stays_which_the_metrics_adapter_needs() -> None:
     labels = serve().one("PodMonitoring").get("spec", "targetLabels")
-    assert "pod" in labels["metadata"]
-    assert "container" in labels["metadata"]
-    assert labels["fromPod"] == [{"from": "cell", "to": "cell"}]
+    assert labels == {
+        "metadata": ["container", "pod", "top_level_controller_name", "top_level_controller_type"],
+        "fromPod": [{"from": "cell", "to": "cell"}],
+    }
 
 
 def test_monitoring_can_be_left_to_the_cluster() -> None:
@@ -41,7 +42,9 @@ def test_a_start_over_budget_alerts() -> None:
     rule = rules(merged(RULES, {"startup": {"budgetSeconds": 450}}))["VllmStartOverBudget"]
     assert rule["for"] == "450s"
     assert 'kube_pod_container_status_ready{container="vllm",pod=~"vllm-us-' in rule["expr"]
-    assert "{{ $labels.pod }}" in rule["annotations"]["summary"]
+    assert rule["annotations"]["summary"] == (
+        "vLLM pod {{ $labels.pod }} is not ready after its start budget of 450 s"
+    )
 
 
 def test_the_alert_names_the_container_that_exists() -> None:
@@ -51,8 +54,22 @@ def test_the_alert_names_the_container_that_exists() -> None:
 def test_a_pod_pending_too_long_alerts() -> None:
     rule = rules(RULES)["VllmPodPending"]
     assert rule["for"] == "7m"
+    assert rule["annotations"]["summary"] == (
+        "vLLM pod {{ $labels.pod }} has been pending for 7 minutes"
+    )
     pattern = "vllm-us-central1-a-[a-z0-9]+-[a-z0-9]+"
     assert rule["expr"] == f'kube_pod_status_phase{{phase="Pending",pod=~"{pattern}"}} == 1'
+
+
+def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
+    found = rules(merged(RULES, {"autoscaling": {"enabled": True}}))
+    assert {name: rule["labels"]["severity"] for name, rule in found.items()} == {
+        "VllmStartOverBudget": "warning",
+        "VllmPodPending": "warning",
+        "VllmAutoscalerBlind": "critical",
+    }
+    for rule in found.values():
+        assert rule["annotations"].keys() == {"summary", "description"}
 
 
 def test_a_blind_autoscaler_alerts_only_where_there_is_one() -> None:
@@ -64,6 +81,7 @@ def test_a_blind_autoscaler_alerts_only_where_there_is_one() -> None:
         'sum(kube_deployment_status_replicas_available{deployment=~"vllm-us-central1-a"}) > 0 '
         f'unless on () count(vllm:num_requests_waiting{{pod=~"{pod}"}})'
     )
+    assert rule["for"] == "10m"
 
 
 def test_alerts_watch_the_pods_of_every_cell() -> None:

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.chart.helmtool import download, refused, serve
+from pylib.manifests import Manifest
+from tests.chart.helmtool import refused, serve
+from tests.chart.test_security import RELEASES
 
 LONG = "a" * 50
 
@@ -34,8 +36,36 @@ def test_the_same_release_in_two_namespaces_shares_no_volume() -> None:
     assert len(names) == 2
 
 
+API_VERSIONS = {
+    "AutoscalingMetric": "autoscaling.gke.io/v1beta1",
+    "ConfigMap": "v1",
+    "Deployment": "apps/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "Job": "batch/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "PersistentVolume": "v1",
+    "PersistentVolumeClaim": "v1",
+    "Pod": "v1",
+    "PodDisruptionBudget": "policy/v1",
+    "PodMonitoring": "monitoring.googleapis.com/v1",
+    "Rules": "monitoring.googleapis.com/v1",
+    "ScaledObject": "keda.sh/v1alpha1",
+    "Service": "v1",
+    "ServiceAccount": "v1",
+}
+
+
+def every_object() -> list[Manifest]:
+    """Objects of every kind that the chart has."""
+    return [m for make in RELEASES.values() for m in make().manifests]
+
+
+def test_every_kind_has_its_current_version() -> None:
+    assert {m.kind: m.api_version for m in every_object()} == API_VERSIONS
+
+
 def test_every_object_has_the_usual_labels() -> None:
-    for manifest in [*serve().manifests, *download().manifests]:
+    for manifest in every_object():
         labels = manifest.get("metadata", "labels")
         assert labels["helm.sh/chart"] == "vllm-fast-start-0.1.0"
         assert labels["app.kubernetes.io/name"] == "vllm-fast-start"

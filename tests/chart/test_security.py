@@ -7,15 +7,23 @@ import pytest
 
 from pylib.manifests import Manifest
 from tests.chart.helmtool import Objects, download, merged, serve
+from tests.chart.test_autoscaling import KEDA
 from tests.chart.test_weights import CLAIM, NONE
 
 KEY: dict[str, Any] = {"server": {"apiKey": {"secretName": "key"}}}
 FILE = merged(KEY, {"server": {"apiKey": {"as": "file", "key": "token"}}})
+EVERYTHING: dict[str, Any] = {
+    "autoscaling": {"enabled": True, "source": "gke"},
+    "monitoring": {"rules": {"enabled": True}},
+    "server": {"chatTemplate": {"inline": "{{ messages }}"}},
+}
 RELEASES: dict[str, Callable[[], Objects]] = {
     "disk": serve,
     "claim": lambda: serve(CLAIM),
     "none": lambda: serve(NONE),
     "key as file": lambda: serve(FILE),
+    "keda": lambda: serve(KEDA),
+    "everything": lambda: serve(EVERYTHING),
     "download": download,
 }
 RESTRICTED_VOLUMES = {

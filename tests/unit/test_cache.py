@@ -54,7 +54,7 @@ def test_folder_that_may_not_be_written_is_passed_over(
 ) -> None:
     monkeypatch.setenv("VFS_CACHE_DIR", str(tmp_path / "a"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "a")
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "a")
     assert cache.folder() == tmp_path / "vllm-fast-start"
 
 

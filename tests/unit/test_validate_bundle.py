@@ -20,7 +20,7 @@ ROOT: dict[str, Any] = {
         "spec": {"$ref": "/api/_definitions.json#/$defs/Spec", "description": "Its spec."},
     },
 }
-DEFINITIONS = {
+DEFINITIONS: dict[str, dict[str, Any]] = {
     "Spec": {
         "description": "A spec.",
         "properties": {

@@ -28,6 +28,8 @@ from pylib.validate.rules import (
     start_time,
     static_disks,
     storage,
+    vllm,
+    vllm_metrics,
     workload,
 )
 from pylib.validate.rules.registry import RULES, Rule
@@ -46,10 +48,12 @@ MODULES = (
     shutdown,
     resources,
     gpus,
+    vllm,
     scheduling,
     images,
     autoscaling,
     metrics,
+    vllm_metrics,
     monitoring,
     scrapes,
     naming,

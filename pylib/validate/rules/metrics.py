@@ -106,11 +106,11 @@ def _near(objects: Objects, hpa: Manifest) -> bool:
 
 
 def _defined(metric: Manifest) -> Iterator[str]:
-    for _, gauge in _gauges(metric):
+    for _, gauge in gauges(metric):
         yield str(gauge.get("name", ""))
 
 
-def _gauges(metric: Manifest) -> Iterator[tuple[tuple[str | int, ...], dict[str, object]]]:
+def gauges(metric: Manifest) -> Iterator[tuple[tuple[str | int, ...], dict[str, object]]]:
     """The gauges of an AutoscalingMetric, each with its path."""
     for i, item in each(metric, "spec", "metrics"):
         for j, container in each(item, "pod", "containers"):
@@ -138,7 +138,7 @@ def autoscaling_metric(objects: Objects) -> Iterator[Hit]:
     for metric in objects.of_kind("AutoscalingMetric"):
         for index, _ in each(metric, "spec", "metrics"):
             yield from _selector(metric, index, objects)
-        count += len(list(_gauges(metric)))
+        count += len(list(gauges(metric)))
         if count > gke.MAX_AUTOSCALING_METRICS:
             yield at(
                 metric,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pylib.manifests import Manifest
-from pylib.validate.rules.objects import Objects, Path, same_namespace
+from pylib.validate.rules.objects import Objects, Path
 from pylib.validate.rules.quantities import whole
 
 KEDA_DEFAULT_MAX = 100
@@ -56,15 +56,17 @@ class Scaling:
         self.autoscalers = tuple(
             map(_autoscaler, objects.of_kind("HorizontalPodAutoscaler", "ScaledObject"))
         )
-        self._by_target: dict[tuple[str, str], list[Autoscaler]] = defaultdict(list)
-        for autoscaler in self.autoscalers:
-            self._by_target[autoscaler.target_kind, autoscaler.target_name].append(autoscaler)
+        self._by_target: dict[tuple[str, str], dict[str, list[Autoscaler]]] = defaultdict(dict)
+        for scaler in self.autoscalers:
+            homes = self._by_target[scaler.target_kind, scaler.target_name]
+            homes.setdefault(scaler.manifest.namespace, []).append(scaler)
 
     def of(self, owner: Manifest) -> Iterator[Autoscaler]:
         """The autoscalers of one object."""
-        for autoscaler in self._by_target.get((owner.kind, owner.name), ()):
-            if same_namespace(autoscaler.manifest.namespace, owner.namespace):
-                yield autoscaler
+        homes = self._by_target.get((owner.kind, owner.name), {})
+        near = [owner.namespace, ""] if owner.namespace else [*homes]
+        for namespace in near:
+            yield from homes.get(namespace, ())
 
     def most_pods(self, owner: Manifest) -> int:
         """Most pods of this object at one time, without the surplus of a rollout."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pylib.validate.report import Severity
-from pylib.validate.rules.objects import Container, Hit, Objects, each, same_namespace, selects
+from pylib.validate.rules.objects import Container, Hit, Objects, each
 from pylib.validate.rules.registry import rule
 from pylib.validate.rules.vllm_pods import arguments, option, server_pods, servers
 
@@ -145,15 +145,16 @@ def service_account_token(objects: Objects) -> Iterator[Hit]:
 )
 def network_policy(objects: Objects) -> Iterator[Hit]:
     """vLLM pods that no NetworkPolicy for ingress selects."""
-    policies = objects.of_kind("NetworkPolicy")
-    for pod in server_pods(objects):
-        covered = any(
-            same_namespace(policy.namespace, pod.namespace)
-            and selects(policy.get("spec", "podSelector", default={}), pod.labels)
-            and "Ingress" in str(policy.get("spec", "policyTypes", default="Ingress"))
-            for policy in policies
+    covered = {
+        (pod.owner.ref, pod.path)
+        for policy in objects.of_kind("NetworkPolicy")
+        if "Ingress" in str(policy.get("spec", "policyTypes", default="Ingress"))
+        for pod in objects.pods_selected(
+            policy.get("spec", "podSelector", default={}), policy.namespace
         )
-        if not covered:
+    }
+    for pod in server_pods(objects):
+        if (pod.owner.ref, pod.path) not in covered:
             yield pod.at(
                 message="no NetworkPolicy here says who may reach this pod",
                 fix="Add a NetworkPolicy whose podSelector has the pod's labels.",

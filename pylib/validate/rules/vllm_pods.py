@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from pylib.facts import gke
 from pylib.validate.rules.objects import Container, Objects, Path, PodTemplate, each, texts
@@ -154,17 +155,29 @@ def option(words: tuple[Word, ...], *flags: str) -> Word | None:
     return found
 
 
-def servers(objects: Objects) -> Iterator[Container]:
-    """Every container that serves with vLLM."""
-    for pod in objects.pods():
-        yield from (container for container in pod.containers(init=False) if is_server(container))
+_SERVERS: WeakKeyDictionary[Objects, tuple[Container, ...]] = WeakKeyDictionary()
+
+
+def servers(objects: Objects) -> tuple[Container, ...]:
+    """Every container that serves with vLLM; found once for all rules of a run."""
+    if objects not in _SERVERS:
+        _SERVERS[objects] = tuple(
+            container
+            for pod in objects.pods()
+            for container in pod.containers(init=False)
+            if is_server(container)
+        )
+    return _SERVERS[objects]
 
 
 def server_pods(objects: Objects) -> Iterator[PodTemplate]:
     """Every pod template with a vLLM server in it."""
-    for pod in objects.pods():
-        if any(map(is_server, pod.containers(init=False))):
-            yield pod
+    seen: set[tuple[int, Path]] = set()
+    for container in servers(objects):
+        place = (id(container.pod.owner), container.pod.path)
+        if place not in seen:
+            seen.add(place)
+            yield container.pod
 
 
 def annotation(pod: PodTemplate, name: str) -> str:
