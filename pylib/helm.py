@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import logging
 import os
 import re
 import sys
@@ -20,6 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pylib.errors import RenderError, ToolMissingError
+from pylib.yamlio import yaml_escapes
 
 
 def _load_pyhelm3() -> ModuleType:
@@ -49,6 +51,10 @@ if TYPE_CHECKING:
 else:
     pyhelm3_command = _load_pyhelm3()
 
+# Its warnings repeat, with the whole command line, what our own errors say.
+logging.getLogger("pyhelm3").addHandler(logging.NullHandler())
+
+_DEBUG_HINT = "Use --debug flag to render out invalid YAML"
 _PREFIXES = re.compile(
     r"^(Error: )?(execution error at \([^)]*\): |template: \S+ (executing .*? at <.*?>: )?)?"
 )
@@ -76,7 +82,9 @@ class _TextCommand(pyhelm3_command.Command):
         self.text = ""
 
     async def run(self, command: list[str], input: bytes | None = None) -> bytes:
-        output: bytes = await super().run([*command, *self._extra], input)
+        # pyhelm3 writes values as JSON; helm reads them as YAML, which knows no surrogate pairs.
+        values = None if input is None else yaml_escapes(input.decode()).encode()
+        output: bytes = await super().run([*command, *self._extra], values)
         self.text = output.decode()
         return output
 
@@ -135,5 +143,5 @@ def _own_error(
     text = error.stderr.decode(errors="replace").strip()
     if error.returncode == _NOT_FOUND:
         return ToolMissingError(f"{helm} is not installed. Run scripts/install-tools helm.")
-    reason = _PREFIXES.sub("", text, count=1).strip()
+    reason = _PREFIXES.sub("", text, count=1).removesuffix(_DEBUG_HINT).strip()
     return RenderError(f"the chart refuses the values of release {request.release!r}:\n{reason}")

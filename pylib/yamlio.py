@@ -34,6 +34,7 @@ _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9_]*)$")
 _DIGITS = 308
 """Decimal digits of the largest float; helm reads a longer number as text."""
 _BITS = 64
+_PAIRS = re.compile(r"\\\\|\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 _FLOATS = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
 
 _RARE_BREAKS = "\x85\u2028\u2029"
@@ -104,6 +105,18 @@ def dump(value: Any) -> str:
         value, Dumper=_Dumper, sort_keys=False, width=4096, allow_unicode=True, indent=2
     )
     return text
+
+
+def yaml_escapes(text: str) -> str:
+    """JSON text that YAML reads too: a character beyond U+FFFF as one escape, not as a pair."""
+    return _PAIRS.sub(_one_escape, text)
+
+
+def _one_escape(pair: re.Match[str]) -> str:
+    if pair[1] is None:  # an escaped backslash, which begins no other escape
+        return pair[0]
+    code = 0x10000 + ((int(pair[1], 16) - 0xD800) << 10) + int(pair[2], 16) - 0xDC00
+    return f"\\U{code:08x}"
 
 
 class _Dumper(yaml.SafeDumper):

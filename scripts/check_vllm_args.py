@@ -1,7 +1,7 @@
 """What vLLM itself says of the command lines in manifests; scripts/check-vllm-args runs it.
 
-    python -m scripts.check_vllm_args [FILE OR FOLDER…]      exit 1 when vLLM refuses one
-    python -m scripts.check_vllm_args --write VERSION…       adds releases to the table of facts
+python -m scripts.check_vllm_args [FILE OR FOLDER…]      exit 1 when vLLM refuses one
+python -m scripts.check_vllm_args --write VERSION…       adds releases to the table of facts
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pylib.errors import VfsError
 from pylib.facts.vllm_flags import TABLE
 from pylib.validate.inputs import read_inputs
-from pylib.validate.rules.objects import Objects
+from pylib.validate.rules.objects import Container, Objects
 from pylib.validate.rules.vllm_pods import arguments, servers, version_of
+from pylib.validate.vllm_args import ServingContext, check_args
 from scripts.vllm_table import Release, read_table, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,13 +46,15 @@ class Case:
 def cases(paths: Sequence[Path]) -> tuple[Case, ...]:
     """Every vLLM server in these manifests."""
     objects = Objects(read_inputs(paths, sys.stdin))
-    return tuple(
-        Case(
-            where=f"{container.pod.owner.file}:{container.pod.owner.line}: {container.pod.owner.ref}",
-            version=version_of(container, objects),
-            arguments=tuple(word.text for word in arguments(container)),
-        )
-        for container in servers(objects)
+    return tuple(_case(container, objects) for container in servers(objects))
+
+
+def _case(container: Container, objects: Objects) -> Case:
+    owner = container.pod.owner
+    return Case(
+        where=f"{owner.file}:{owner.line}: {owner.ref}",
+        version=version_of(container, objects),
+        arguments=tuple(word.text for word in arguments(container)),
     )
 
 
@@ -95,22 +99,36 @@ def ask(version: str, mode: str, question: object = None) -> Any:
 
 
 def check(paths: Sequence[Path]) -> int:
-    """Print a line for each command line; the number of those that vLLM refuses."""
+    """Print a line for each command line; the number of those that vLLM refuses.
+
+    One that vLLM accepts and our own rules call an error counts too: then the rules are wrong.
+    """
     by_version: dict[str, list[Case]] = defaultdict(list)
     for case in cases(paths):
         by_version[case.version].append(case)
-    refused = 0
+    failed = 0
     for version, of_version in by_version.items():
         if not version:
             print(*(f"unknown version  {case.where}" for case in of_version), sep="\n")
             continue
-        for case, said in zip(
-            of_version, ask(version, "parse", [case.arguments for case in of_version]), strict=True
-        ):
-            refused += said is not None
-            print(f"{'refused' if said else 'accepted'} by {version}  {case.where}")
-            print(*([f"    {said}"] if said else []), sep="\n", end="")
-    return refused
+        lists = [case.arguments for case in of_version]
+        for case, said in zip(of_version, ask(version, "parse", lists), strict=True):
+            failed += _judge(case, said)
+    return failed
+
+
+def _judge(case: Case, said: str | None) -> bool:
+    """Print what vLLM says, and where our rules differ; whether either failed."""
+    print(f"{'accepted' if said is None else 'refused'} by vLLM {case.version}  {case.where}")
+    if said is not None:
+        print(f"    {said}")
+        return True
+    nothing = ServingContext(None, None, None, None)
+    ours = [p for p in check_args(case.arguments, {}, case.version, nothing) if p.index is not None]
+    errors = [p for p in ours if p.severity == "error"]
+    for problem in errors:
+        print(f"    but pylib.validate says: {problem.message}")
+    return bool(errors)
 
 
 def release_of(version: str) -> Release:
@@ -139,9 +157,13 @@ def main() -> int:
         table = read_table(TABLE) | {version: release_of(version) for version in args.paths}
         write_table(TABLE, table)
         return 0
-    paths = [Path(path) for path in args.paths] or sorted(ROOT.glob("values/*/manifests.yaml"))
+    paths = [Path(path) for path in args.paths] or sorted(Path("values").glob("*/manifests.yaml"))
+    print("vLLM's own command line and loaders, with stand-ins for torch and what else they import")
     return 1 if check(paths) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except VfsError as error:
+        sys.exit(f"error: {error}")

@@ -38,7 +38,7 @@ ABSENT = frozenset(
 )
 # Parts of vLLM itself that are compiled, or written when it is built.
 COMPILED = ("vllm._", "vllm.vllm_flash")
-ARITHMETIC = "add sub mul truediv floordiv mod pow and or xor lshift rshift".split()
+ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
 
 
 class Kind(abc.ABCMeta):
@@ -171,7 +171,9 @@ def _schema(function: Any, *_: Any, **__: Any) -> str:
     """What ``torch.library.infer_schema`` says of the results: vLLM counts the tensors in it."""
     plain = function.function if isinstance(function, Decorated) else function
     returned = inspect.signature(plain).return_annotation
-    count = returned.count("Tensor") if isinstance(returned, str) else len(typing.get_args(returned))
+    count = (
+        returned.count("Tensor") if isinstance(returned, str) else len(typing.get_args(returned))
+    )
     tensors = ", ".join(["Tensor"] * max(count, 1))
     return f"() -> {tensors}" if count < 2 else f"() -> ({tensors})"
 
@@ -232,14 +234,12 @@ def install(real: Collection[str], versions: dict[str, str]) -> None:
     sys.meta_path.append(Finder(lambda name: name.startswith(COMPILED)))
     installed = importlib.metadata.version
 
-    def version(name: str) -> str:
-        if name in versions:
-            return versions[name]
+    def version(distribution_name: str) -> str:
+        if distribution_name in versions:
+            return versions[distribution_name]
         try:
-            return installed(name)
+            return installed(distribution_name)
         except importlib.metadata.PackageNotFoundError:
             return "99.0.0"
 
     importlib.metadata.version = version
-
-

@@ -56,7 +56,9 @@ def write_table(file: Path, releases: Mapping[str, Release]) -> None:
     }
     lines = [f' "versions": {json.dumps(versions)}']
     for part, entries in parts.items():
-        rows = ",\n".join(f"  {json.dumps(name)}: {_compact(runs)}" for name, runs in entries.items())
+        rows = ",\n".join(
+            f"  {json.dumps(name)}: {_compact(runs)}" for name, runs in entries.items()
+        )
         lines.append(f' "{part}": {{\n{rows}\n }}')
     file.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 

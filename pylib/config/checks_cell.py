@@ -44,6 +44,12 @@ def _place(path: str, cell: Cell, config: Config) -> Iterator[Problem]:
 
 
 def _provisioning(path: str, cell: Cell) -> Iterator[Problem]:
+    if cell.computeClass and cell.provisioning is not Provisioning.ON_DEMAND:
+        yield Problem(
+            f"{path}.provisioning",
+            f"{cell.provisioning.value} is not the cell's to say: its computeClass decides",
+            "Remove it; write it into the ComputeClass's priorities.",
+        )
     reserved = cell.provisioning is Provisioning.RESERVATION
     if reserved and cell.reservation is None:
         yield Problem(

@@ -26,11 +26,19 @@ from pylib.config.types import (
     RelativePath,
     ResourceName,
     Seconds,
+    ServedName,
     VllmVersion,
     Zone,
 )
 
-Number = Annotated[StrictFloat, Field(allow_inf_nan=False)] | StrictInt
+# Bounds stand at each member of a union, or the exported schema lacks them.
+Cores = (
+    Annotated[StrictFloat, Field(gt=0, le=1000, allow_inf_nan=False)]
+    | Annotated[StrictInt, Field(gt=0, le=1000)]
+)
+Threshold = (
+    Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)] | Annotated[StrictInt, Field(ge=0)]
+)
 
 
 class Record(BaseModel):
@@ -177,7 +185,7 @@ class Model(Record):
     directory: RelativePath | None = Field(
         default=None, description="Directory above it on the disk; default: middle of the source."
     )
-    servedName: StrictStr | None = Field(
+    servedName: ServedName | None = Field(
         default=None, description="Name in the API; default: the name."
     )
     sizeGiB: GiB = Field(description="Size of the weights in GiB, rounded up.")
@@ -239,7 +247,7 @@ class NoWeights(Record):
 class Resources(Record):
     """What one pod asks for besides its GPUs."""
 
-    cpu: Annotated[Number, Field(gt=0, le=1000)] | None = Field(
+    cpu: Cores | None = Field(
         default=None, description="CPU request; no limit is set. Default: most of the pod's share."
     )
     memoryGiB: GiB | None = Field(
@@ -268,7 +276,7 @@ class Serving(Record):
     tensorParallelism: Annotated[StrictInt, Field(ge=1, le=16)] | None = Field(
         default=None, description="GPUs of one pod; default: all GPUs of a node."
     )
-    args: tuple[StrictStr, ...] = Field(
+    args: tuple[Annotated[StrictStr, Field(min_length=1)], ...] = Field(
         default=(), strict=False, description="More vLLM arguments."
     )
     env: dict[str, StrictStr] = Field(default={}, description="More environment variables.")
@@ -289,9 +297,7 @@ class Activation(Record):
     """A signal that outlives the pods, to scale from zero."""
 
     query: StrictStr = Field(description="PromQL, such as a gateway's request count.")
-    threshold: Annotated[Number, Field(ge=0)] = Field(
-        default=0, description="Start above this value."
-    )
+    threshold: Threshold = Field(default=0, description="Start above this value.")
 
 
 class Keda(Record):

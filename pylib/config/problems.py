@@ -134,8 +134,10 @@ def _number_or_type(
     }
     if kind in bounds:
         key, words = bounds[kind]
-        wanted = f"{words} {context[key]}"
+        wanted = f"{words} {context[key]:.15g}"
         return f"{show(value)} must be {wanted}", f"Write a number that is {wanted}."
+    if kind == "string_too_short":
+        return "is empty", "Write text, or take it out."
     wanted = _WANTED.get(kind, "")
     if not wanted:
         return f"{show(value)} is not accepted", f"{message}."

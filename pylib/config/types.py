@@ -104,6 +104,14 @@ RelativePath = Annotated[
         "gemma",
     ),
 ]
+ServedName = Annotated[
+    str,
+    *_text(
+        r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*",
+        "letters, digits and . _ / : @ + -, starting with a letter or digit",
+        "gemma-7b",
+    ),
+]
 KmsKey = Annotated[
     str,
     *_text(

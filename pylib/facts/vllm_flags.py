@@ -68,8 +68,14 @@ class Table:
 
 
 def gates_text(gates: Iterable[Gate]) -> str:
-    """Releases in words: ``vLLM 0.18.0 and newer``."""
-    return ", ".join(map(str, gates))
+    """Releases in words, runs that meet joined: ``vLLM 0.18.0 and newer``."""
+    joined: list[Gate] = []
+    for gate in gates:
+        if joined and joined[-1].until == gate.since:
+            joined[-1] = Gate(joined[-1].since, gate.until)
+        else:
+            joined.append(gate)
+    return ", ".join(map(str, joined))
 
 
 @cache

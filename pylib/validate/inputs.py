@@ -16,9 +16,8 @@ from typing import Any, TextIO
 
 from pylib.errors import ManifestError, Problem
 from pylib.manifests import Lines, Manifest
-from pylib.validate.shapes import yaml_escapes
 from pylib.validate.words import count, listed, show
-from pylib.yamlio import Document, YamlError, parse_all
+from pylib.yamlio import Document, YamlError, parse_all, yaml_escapes
 from pylib.yamlio import Path as FieldPath
 
 MAX_BYTES = 100 * 1024 * 1024

@@ -74,8 +74,10 @@ class Violation:
 def violations(schema: JsonSchema, value: Any) -> tuple[Violation, ...]:
     """Everything in ``value`` that breaks ``schema``, each field once, in order of path."""
     validator = validator_for(schema, default=Draft202012Validator)(schema)
-    found = (violation for error in validator.iter_errors(value) for violation in _of(error))
-    return tuple(sorted(dict.fromkeys(found), key=lambda v: [_sortable(step) for step in v.path]))
+    found = [violation for error in validator.iter_errors(value) for violation in _of(error)]
+    misfits = {violation.path for violation in found if violation.keyword == WRONG_TYPE}
+    telling = [v for v in found if v.keyword == WRONG_TYPE or v.path not in misfits]
+    return tuple(sorted(dict.fromkeys(telling), key=lambda v: [_sortable(step) for step in v.path]))
 
 
 def _sortable(step: str | int) -> str:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any
 
-_SURROGATES = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+from pylib.yamlio import yaml_escapes
 
 
 def shape(node: Any) -> object:
@@ -36,13 +35,3 @@ def document(body: dict[str, Any], name: str) -> str:
     metadata = {key: value for key, value in body["metadata"].items() if key != "generateName"}
     text = json.dumps({**body, "metadata": {**metadata, "name": name}}, separators=(",", ":"))
     return yaml_escapes(text)
-
-
-def yaml_escapes(text: str) -> str:
-    """JSON text that YAML reads too: a character beyond U+FFFF as one escape, not as a pair."""
-    return _SURROGATES.sub(_one_escape, text)
-
-
-def _one_escape(pair: re.Match[str]) -> str:
-    code = 0x10000 + ((int(pair[1], 16) - 0xD800) << 10) + int(pair[2], 16) - 0xDC00
-    return f"\\U{code:08x}"

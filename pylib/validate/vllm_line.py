@@ -110,7 +110,8 @@ def _argument(args: Sequence[str], index: int, target: Target) -> Given:
     flag, candidates = _find(name, target)
     if key and flag and flag.kind not in {"json", "str"}:
         flag = None
-    values = (value,) if equals else tuple(_following(args[index + 1 :], flag, key))
+    shape = flag or next(reversed(target.table.flags.get(name, ())), None)
+    values = (value,) if equals else tuple(_following(args[index + 1 :], shape, key))
     return Given(
         index=index,
         name=flag.name if flag else spelled,
@@ -154,7 +155,11 @@ def _find(name: str, target: Target) -> tuple[Flag | None, tuple[str, ...]]:
 
 
 def _following(rest: Sequence[str], flag: Flag | None, key: str) -> Iterator[str]:
-    """Values behind an argument without ``=``.  An unknown one is taken to have at most one."""
+    """Values behind an argument without ``=``.
+
+    One that the release does not have is read as another release reads it, and one that none has is
+    taken to have at most one value, so that what follows is not misread.
+    """
     if flag and flag.kind == "switch":
         return
     for text in rest:

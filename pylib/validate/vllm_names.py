@@ -64,7 +64,7 @@ def _missing(given: Given, target: Target) -> Problem:
             "Write the whole name.",
             given.index,
         )
-    near = nearest(given.name.replace("_", "-"), target.table.names(target.version))
+    near = _near(given.name, target)
     return Problem(
         UNKNOWN,
         target.error,
@@ -74,6 +74,13 @@ def _missing(given: Given, target: Target) -> Problem:
         else "Drop it, or look it up in vllm serve --help=all.",
         given.index,
     )
+
+
+def _near(name: str, target: Target) -> str | None:
+    """The long name that was probably meant; the dashes that all have in common do not count."""
+    words = {n.removeprefix("--") for n in target.table.names(target.version) if n[1] == "-"}
+    near = nearest(name.removeprefix("--").replace("_", "-"), sorted(words))
+    return f"--{near}" if near else None
 
 
 def _other_release(given: Given, gates: list[Gate], target: Target) -> Problem:

@@ -16,7 +16,7 @@ VALUE = "vllm-argument-value"
 
 _WORDS = {
     "int": "an integer",
-    "size": "an integer, or one that ends in k, K, m, M, g, G, t or T",
+    "size": "an integer, such as 8192 or 8k",
     "float": "a number",
 }
 _SIZE = re.compile(r"\d+(\.\d+)?[kmgt]|\d+[KMGT]")
@@ -94,9 +94,14 @@ def _one(given: Given, flag: Flag, value: str, target: Target) -> Iterator[Probl
             yield _choice(given, flag, value, target)
     elif not _is_of(flag.kind, value):
         yield _type(given, flag, value, target)
-    elif (wanted := RANGES.get(flag.of or flag.name)) and not wanted.holds(_number(value)):
+    elif (wanted := _range(given)) and not wanted.holds(_number(value, wanted)):
         fix = f"Write a number of {wanted}."
         yield _problem(given, target, f"{given.spelled} is {value}, not {wanted}", fix)
+
+
+def _range(given: Given) -> Range | None:
+    # Before 0.12.0 -O is another name of --compilation-config, and takes a level too.
+    return RANGES.get("--optimization-level" if given.spelled.startswith("-O") else given.means)
 
 
 def _is_of(kind: str, value: str) -> bool:
@@ -120,9 +125,12 @@ def _is_json(value: str) -> bool:
     return True
 
 
-def _number(value: str) -> float:
-    # A range is for plain numbers; a size with its unit is large enough for any.
-    return float(value) if not _SIZE.fullmatch(value) else float("1e6")
+def _number(value: str, wanted: Range) -> float:
+    """The number; what is none, as 16M or O2, is taken to lie in range."""
+    try:
+        return float(value)
+    except ValueError:
+        return max(wanted.least, 1)
 
 
 def _type(given: Given, flag: Flag, value: str, target: Target) -> Problem:

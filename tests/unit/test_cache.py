@@ -15,7 +15,8 @@ def test_folder_of_the_environment_is_made_and_used(
 ) -> None:
     monkeypatch.setenv("VFS_CACHE_DIR", str(tmp_path / "a" / "b"))
     assert cache.folder() == tmp_path / "a" / "b"
-    assert cache.folder().is_dir()
+    assert (tmp_path / "a" / "b").is_dir()
+    assert cache.folder() == tmp_path / "a" / "b"
 
 
 def test_relative_folder_is_below_the_working_directory(
@@ -74,7 +75,7 @@ def test_temporary_folder_stands_in_where_nothing_can_be_written(
 
 
 def test_written_file_replaces_the_old_one_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
-    file = tmp_path / "sub" / "file.json"
+    file = tmp_path / "sub" / "sub" / "file.json"
     cache.write(file, "one")
     cache.write(file, "zwei ü")
     assert file.read_text(encoding="utf-8") == "zwei ü"

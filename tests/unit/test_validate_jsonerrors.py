@@ -157,5 +157,9 @@ def test_draft_of_the_schema_decides() -> None:
     assert len(violations({"prefixItems": [{"const": 1}]}, [2])) == 1
 
 
+def test_value_of_a_wrong_type_is_not_also_called_none_of_several() -> None:
+    assert one({"type": "string", "enum": ["a"]}, 1).keyword == WRONG_TYPE
+
+
 def test_value_in_order_gives_nothing() -> None:
     assert violations(closed(a={"type": "string"}), {"a": "b"}) == ()

@@ -1,7 +1,9 @@
 """The four forms of a report."""
 
+import io
 import json
 from xml.etree import ElementTree as ET
+from xml.parsers import expat
 
 import pytest
 
@@ -240,11 +242,13 @@ def test_sarif_notifies_of_what_was_not_checked() -> None:
 
 
 def tree(report: Report) -> ET.Element:
-    parser: ET.XMLPullParser[ET.Element] = ET.XMLPullParser(["end"])
-    parser.feed(render("junit", report).encode())
-    root = [element for _, element in parser.read_events()][-1]
-    assert isinstance(root, ET.Element)
-    return root
+    builder = ET.TreeBuilder()
+    reader = expat.ParserCreate()
+    reader.StartElementHandler = builder.start
+    reader.EndElementHandler = builder.end
+    reader.CharacterDataHandler = builder.data
+    reader.ParseFile(io.BytesIO(render("junit", report).encode()))
+    return builder.close()
 
 
 def cases(report: Report) -> list[ET.Element]:
@@ -289,6 +293,13 @@ def test_junit_gives_the_reasons_of_what_is_skipped() -> None:
     skipped = [case[0].attrib["message"] for case in cases(FULL) if case[0:1] and case[0].attrib]
     assert "waived: accepted" in skipped
     assert "no schema for example.com/v1 Widget" in skipped
+
+
+def test_junit_class_of_what_was_not_checked_is_its_file() -> None:
+    (named, nameless) = (
+        cases(Report(unchecked=(Unchecked("A/b", "why", file),)))[0] for file in ("c.yaml", "")
+    )
+    assert (named.attrib["classname"], nameless.attrib["classname"]) == ("c.yaml", "validate")
 
 
 def test_junit_survives_what_xml_cannot_hold() -> None:

@@ -140,14 +140,15 @@ def _uses_under(use: Use, field: str, mode: str) -> Iterator[Hit]:
                 )
 
 
-def _zones_of_pod(pod: PodTemplate) -> set[str] | None:
+def _zones_of_pod(pod: PodTemplate) -> tuple[str, set[str] | None]:
+    """Zones that the pod asks for, ``None`` for any, and the field that says so."""
     selector = texts(pod.get("nodeSelector"))
     zone = selector.get(gke.ZONE) or selector.get(gke.PD_CSI_ZONE)
     if zone:
-        return {zone}
+        return "nodeSelector", {zone}
     required = "requiredDuringSchedulingIgnoredDuringExecution"
     terms = pod.get("affinity", "nodeAffinity", required, "nodeSelectorTerms")
-    return zones_required(terms, gke.ZONE, gke.PD_CSI_ZONE)
+    return "affinity", zones_required(terms, gke.ZONE, gke.PD_CSI_ZONE)
 
 
 def _zones_of_disk(volume: Manifest | None) -> set[str] | None:
@@ -181,11 +182,10 @@ def _zones_of_disk(volume: Manifest | None) -> set[str] | None:
 def pod_zone(objects: Objects) -> Iterator[Hit]:
     """Pods whose zones and whose disk's zones have nothing in common."""
     for use in Volumes(objects).uses():
-        wanted, has = _zones_of_pod(use.pod), _zones_of_disk(use.volume)
+        (field, wanted), has = _zones_of_pod(use.pod), _zones_of_disk(use.volume)
         if wanted and has and not wanted & has:
-            key = "nodeSelector" if texts(use.pod.get("nodeSelector")) else "affinity"
             yield use.pod.at(
-                key,
+                field,
                 message=f"the pod asks for {', '.join(sorted(wanted))}, but the disk behind the "
                 f"claim {use.claim_name} is in {', '.join(sorted(has))}",
                 fix=f"Write {gke.ZONE}: {min(has)} under nodeSelector, or use a disk of that zone.",

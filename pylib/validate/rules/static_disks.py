@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pylib.facts import gke
 from pylib.validate.report import Severity
-from pylib.validate.rules.objects import Hit, Objects, at
+from pylib.validate.rules.objects import Hit, Objects, at, texts
 from pylib.validate.rules.registry import rule
 from pylib.validate.rules.volumes import (
     PDCSI,
@@ -18,6 +18,7 @@ from pylib.validate.rules.volumes import (
 )
 
 _ROX = ["ReadOnlyMany"]
+_PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 
 
 @rule(
@@ -28,8 +29,8 @@ _ROX = ["ReadOnlyMany"]
         "The Persistent Disk CSI driver takes two words for one wish: the access mode decides "
         "whether the file system is mounted read-only, csi.readOnly whether the disk is attached "
         "read-only. With the access mode alone the first node attaches it for writing and the "
-        "second fails with RESOURCE_IN_USE_BY_ANOTHER_RESOURCE; with csi.readOnly alone the node "
-        "tries to grow a file system that it cannot write. Source: "
+        "second fails with RESOURCE_IN_USE_BY_ANOTHER_RESOURCE; with csi.readOnly alone one node "
+        "at a time may have it, and tries to grow a file system that it cannot write. Source: "
         f"{PDCSI} pkg/gce-pd-csi-driver/controller.go and utils.go@b560165."
     ),
 )
@@ -45,6 +46,7 @@ def pv_access_mode(objects: Objects) -> Iterator[Hit]:
                 "accessModes",
                 message=f"accessModes is {listed(modes)} while csi.readOnly is true",
                 fix="Write accessModes: [ReadOnlyMany].",
+                severity=Severity.WARNING,
             )
         elif "ReadOnlyMany" in modes and not read_only:
             yield at(
@@ -55,6 +57,7 @@ def pv_access_mode(objects: Objects) -> Iterator[Hit]:
                 message=f"accessModes is {listed(modes)}, but csi.readOnly is not true, so the "
                 "first node attaches the disk for writing and the second cannot attach it",
                 fix="Write readOnly: true under csi.",
+                severity=None if modes == _ROX else Severity.WARNING,
             )
 
 
@@ -64,7 +67,8 @@ def pv_access_mode(objects: Objects) -> Iterator[Hit]:
     summary="A static volume does not delete its disk",
     explain=(
         "With persistentVolumeReclaimPolicy: Delete the disk is deleted with the claim, weights "
-        "and all, as soon as a release is uninstalled. Source: "
+        "and all, as soon as a release is uninstalled. (Volumes that a provisioner made are its own "
+        "matter.) Source: "
         "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming. Write Retain."
     ),
 )
@@ -72,7 +76,8 @@ def pv_reclaim_policy(objects: Objects) -> Iterator[Hit]:
     """Volumes that say Delete or Recycle."""
     for volume in objects.of_kind("PersistentVolume"):
         policy = volume.get("spec", "persistentVolumeReclaimPolicy", default="Retain")
-        if policy != "Retain":
+        provisioned = _PROVISIONED_BY in texts(volume.metadata.get("annotations"))
+        if policy != "Retain" and not provisioned:
             yield at(
                 volume,
                 "spec",

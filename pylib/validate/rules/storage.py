@@ -149,8 +149,10 @@ def pvc_storage_class(objects: Objects) -> Iterator[Hit]:
     """Claims that name or select a volume, with no class."""
     volumes = Volumes(objects)
     for claim in objects.of_kind("PersistentVolumeClaim"):
-        static = claim.get("spec", "volumeName") or claim.get("spec", "selector")
-        if claim.get("spec", "storageClassName") is None and (static or volumes.volume_of(claim)):
+        volume = volumes.volume_of(claim)
+        static = claim.get("spec", "volumeName") or claim.get("spec", "selector") or volume
+        named = volume is not None and volume.get("spec", "storageClassName", default="")
+        if static and not named and claim.get("spec", "storageClassName") is None:
             yield at(
                 claim,
                 "spec",
