@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when stale")
     args = parser.parse_args(argv)
     try:
-        stale = [path for path, text in generated(ROOT) if not _settle(path, text, args.check)]
+        stale = [
+            path for path, text in generated(ROOT) if not _settle(path, text, check=args.check)
+        ]
     except VfsError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -56,7 +58,7 @@ def _schema(model: type[Config] | type[Lock], what: str) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _settle(path: Path, text: str, check: bool) -> bool:
+def _settle(path: Path, text: str, *, check: bool) -> bool:
     """True when the file is as it should be; without ``check`` it is made so."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return True

@@ -68,7 +68,9 @@ def _cpu(config: Config, serving: Serving, gpus: int, reasons: list[str]) -> str
     if serving.resources.cpu is not None:
         return f"{serving.resources.cpu:g}"
     share = min((_cpu_share(cell, gpus) for cell in config.cells), default=DEFAULT_CPU)
-    reasons.append(f"cpu {share}: {CPU_SHARE:.0%} of the node's vCPUs for its share of GPUs.")
+    known = all(cell.machineType in MACHINE_TYPES for cell in config.cells)
+    why = f"{CPU_SHARE:.0%} of the node's vCPUs for its share of GPUs"
+    reasons.append(f"cpu {share}: {why if known else 'assumed for a machine type not known here'}.")
     return str(share)
 
 
@@ -104,7 +106,9 @@ def _budget(config: Config, serving: Serving, reasons: list[str]) -> int:
     load = max(_loads(config, serving, reasons), default=0.0)
     cached = config.imageCache.enabled
     budget = sizing.probe_budget_seconds(load, image_cached=cached)
-    reasons.append(f"startup.budgetSeconds {budget}: load {load:g} s and vLLM's own start, doubled.")
+    reasons.append(
+        f"startup.budgetSeconds {budget}: load {load:g} s and vLLM's own start, doubled."
+    )
     return budget
 
 

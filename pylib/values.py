@@ -12,7 +12,7 @@ from pylib.config.model import Cell, Claim, Config, Disk, NoWeights, Provisionin
 from pylib.config.model_path import model_path_of
 from pylib.config.types import HF_SOURCE, IMAGE
 from pylib.errors import ConfigError, Problem
-from pylib.lock import CachedImage, Lock, LockedDisk
+from pylib.lock import CachedImage, Lock, LockedDisk, LockedRevision
 from pylib.merge import merge_values
 from pylib.sizing_of import PodSize, pod_size
 from pylib.yamlio import dump
@@ -230,26 +230,28 @@ def _weights(config: Config, lock: Lock) -> Values:
 
 def _disk(config: Config, weights: Disk, lock: Lock) -> Values:
     locked = lock.weights
-    revisions = (
-        []
-        if locked is None
-        else [
-            {
-                "name": revision.name,
-                **({"manifestSha256": revision.manifestSha256} if revision.manifestSha256 else {}),
-                "disks": {cell: disk.name for cell, disk in sorted(revision.disks.items())},
-            }
-            for revision in locked.revisions
-        ]
-    )
+    revisions = () if locked is None else locked.revisions
     return {
         "project": config.project,
         "type": weights.type,
         "sizeGiB": weights.sizeGiB,
         "readAheadKiB": weights.readAheadKiB,
         "current": "" if locked is None else locked.current,
-        "revisions": revisions,
+        "revisions": [_revision(revision, weights) for revision in revisions],
     }
+
+
+def _revision(revision: LockedRevision, weights: Disk) -> Values:
+    """A revision; where its disks are not what the config now asks for, it says what they are."""
+    made: Values = {"name": revision.name}
+    if revision.manifestSha256:
+        made["manifestSha256"] = revision.manifestSha256
+    disk = next(iter(revision.disks.values()), None)
+    for field in ("type", "sizeGiB"):
+        if disk is not None and getattr(disk, field) != getattr(weights, field):
+            made[field] = getattr(disk, field)
+    made["disks"] = {cell: disk.name for cell, disk in sorted(revision.disks.items())}
+    return made
 
 
 def _download_at_start(config: Config, weights: NoWeights) -> Values:

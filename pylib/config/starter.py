@@ -125,6 +125,6 @@ def _release_name(a: Answers) -> str:
 def _quoted(text: str) -> str:
     """``text`` bare where YAML reads it back as the same text, else in quotes."""
     plain = text and all(c.isalnum() or c in "-./:" for c in text) and text[0].isalpha()
-    words = {"true", "false", "yes", "no", "on", "off", "null"}
+    words = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
     safe = plain and ": " not in text and not text.endswith(":") and text.lower() not in words
     return text if safe else json.dumps(text, ensure_ascii=False)

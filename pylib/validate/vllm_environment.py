@@ -60,7 +60,7 @@ def _port(line: Line, said: str | None, target: Target) -> Iterator[Problem]:
     """VLLM_PORT is the first port that vLLM's own processes talk on, not that of the server."""
     if said is None or "$(" in said:
         return
-    if not said.isdecimal():
+    if not re.fullmatch(r"\d{1,9}", said):
         yield Problem(
             PORT,
             target.error,

@@ -81,7 +81,7 @@ def _extra(line: Line) -> Mapping[str, Any] | None:
 def _json(text: str | None) -> Any:
     try:
         return json.loads(text or "")
-    except ValueError:
+    except (RecursionError, ValueError):
         return None
 
 

@@ -79,7 +79,7 @@ def _missing(given: Given, target: Target) -> Problem:
 def _near(name: str, target: Target) -> str | None:
     """The long name that was probably meant; the dashes that all have in common do not count."""
     words = {n.removeprefix("--") for n in target.table.names(target.version) if n[1] == "-"}
-    near = nearest(name.removeprefix("--").replace("_", "-"), sorted(words))
+    near = nearest(name.partition(".")[0].removeprefix("--").replace("_", "-"), sorted(words))
     return f"--{near}" if near else None
 
 

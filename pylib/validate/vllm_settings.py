@@ -99,7 +99,8 @@ def _conflict(loading: Loading, target: Target) -> Iterator[Problem]:
 
 def _extra(loading: Loading, target: Target) -> Iterator[Problem]:
     mentions = loading.line.all(EXTRA)
-    if not mentions or any("$(" in (given.value or "") for given in mentions):
+    values = [given.value for given in mentions]
+    if not values or any(value is None or "$(" in value for value in values):
         return
     at = mentions[-1].index
     if loading.extra is None:

@@ -120,7 +120,7 @@ def _is_of(kind: str, value: str) -> bool:
 def _is_json(value: str) -> bool:
     try:
         json.loads(value)
-    except ValueError:
+    except (RecursionError, ValueError):
         return False
     return True
 

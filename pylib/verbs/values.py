@@ -32,7 +32,5 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
     target = args.output or args.config.with_name("values.yaml")
     if target.exists() and read_text(target) == text:
         return EXIT_OK
-    out.write(
-        f"{target} is stale. Run: python -m pylib values -f {args.config} -o {target}\n"
-    )
+    out.write(f"{target} is stale. Run: python -m pylib values -f {args.config} -o {target}\n")
     return EXIT_FINDINGS

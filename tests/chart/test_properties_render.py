@@ -54,10 +54,9 @@ def cells(draw: st.DrawFn) -> list[dict[str, Any]]:
     chosen = draw(st.lists(st.sampled_from(ZONES), min_size=1, max_size=3, unique=True))
     made = []
     for zone in chosen:
-        place = draw(
-            st.sampled_from([{"nodePool": {"name": "pool"}}, {"computeClass": {"name": "c"}}])
-        )
-        bought = draw(st.sampled_from(["on-demand", "spot", "flex-start"]))
+        pooled = draw(st.booleans())
+        place = {"nodePool": {"name": "pool"}} if pooled else {"computeClass": {"name": "c"}}
+        bought = draw(st.sampled_from(["spot", "flex-start"])) if pooled else "on-demand"
         cell = {"name": zone[-1], "zone": zone, "machineType": "g2-standard-24", **place}
         made.append(
             {**cell, "provisioning": bought, "accelerator": {"type": "nvidia-l4", "count": 2}}

@@ -8,7 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pylib.validate.shapes import document, shape, yaml_escapes
+from pylib.validate.shapes import document, shape
+from pylib.yamlio import yaml_escapes
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)

@@ -31,6 +31,7 @@ def test_value_is_shown_in_yamls_words_and_short(value: object, shown: str) -> N
         (["a"], "a"),
         (["a", "b"], "a and b"),
         (["a", "b", "c"], "a, b and c"),
+        (range(12), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 11"),
         (range(13), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 1 more"),
     ],
 )

@@ -102,7 +102,7 @@ template:
     volumes:
       - name: data
         persistentVolumeClaim:
-          claimName: {{ include "vllm-fast-start.download.claimName" . }}
+          claimName: {{ include "vllm-fast-start.download.claimName" . | quote }}
       - name: tmp
         emptyDir:
           sizeLimit: 512Mi
