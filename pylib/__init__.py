@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pylib.pipeline import validate_releases
     from pylib.release import Release, release_of_config, release_of_values
     from pylib.render import Rendered, render_release
-    from pylib.validate import validate_manifests
+    from pylib.validate.checking import validate_manifests
     from pylib.validate.report import Finding, Report, Severity
     from pylib.values import make_values, values_file
 
@@ -57,7 +57,7 @@ _HOME = {
     "release_of_values": "release",
     "render_release": "render",
     "starter_config": "config.starter",
-    "validate_manifests": "validate",
+    "validate_manifests": "validate.checking",
     "validate_releases": "pipeline",
     "values_file": "values",
 }

@@ -18,7 +18,6 @@ from pylib.validate.report import Report
 
 if TYPE_CHECKING:
     from pylib.validate.inspection import Inspection
-    from pylib.validate.schemas import Schemas
     from pylib.validate.waivers import Waiver
 
 BATCH = 32
@@ -36,12 +35,12 @@ def validate_releases(
 
     Values that break the chart's schema become findings, each with its field, instead of helm's
     single message.  Raises :class:`RenderError` when the chart refuses values for another reason,
-    and what :func:`pylib.validate.validate_manifests` raises.
+    and what :func:`pylib.validate.checking.validate_manifests` raises.
     """
     batches = [releases[at : at + BATCH] for at in range(0, len(releases), BATCH)]
     parts = [_inspect(batch, kubernetes) for batch in batches]
 
-    from pylib.validate import settle
+    from pylib.validate.checking import settle
 
     return settle(parts, kubernetes=kubernetes, today=today, waivers=waivers)
 
@@ -64,7 +63,7 @@ def _inspect(releases: Sequence[Release], kubernetes: str) -> Inspection:
 
 def _load_checks() -> None:
     """Import what checking needs while helm works: half of Python's own start."""
-    import_module("pylib.validate")
+    import_module("pylib.validate.checking")
 
 
 def _against_schema(releases: Sequence[Release]) -> Inspection:

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pylib.chart import chart_path
 from pylib.files import read_text
 from pylib.proc import Measured, run_measured
-from pylib.chart import chart_path
 from pylib.render import KUBERNETES
 from pylib.tools import find_helm, find_kubeconform
 from pylib.validate.schemas import Schemas
@@ -87,10 +87,11 @@ def _ours(values: Sequence[Path]) -> list[str]:
 
 
 def _bare(values: Sequence[Path]) -> list[str]:
+    # One worker: kubeconform's reader of standard input shares its buffer between several.
     loop = (
         f'for values; do "{find_helm()}" template vllm "{chart_path()}"'
         f' --kube-version {KUBERNETES} -f "$values" |'
-        f' "{find_kubeconform()}" -strict -schema-location "{Schemas(KUBERNETES).location}" -'
+        f' "{find_kubeconform()}" -strict -n 1 -schema-location "{Schemas(KUBERNETES).location}" -'
         " || exit 1; done"
     )
     return ["sh", "-c", loop, "sh", *map(str, values)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pylib.facts.vllm_flags import Flag
 from pylib.validate.vllm_line import Given, Line
 from pylib.validate.vllm_problems import Problem, Target
-from pylib.validate.words import listed, nearest
+from pylib.validate.words import listed, nearest, show
 
 VALUE = "vllm-argument-value"
 
@@ -65,7 +65,7 @@ def _of(given: Given, flag: Flag, target: Target) -> Iterator[Problem]:
     if flag.kind == "switch":
         if given.values:
             yield _problem(
-                given, target, f"{given.spelled} takes no value, and has {given.value!r}",
+                given, target, f"{given.spelled} takes no value, and has {show(given.value)}",
                 _switch_fix(given, target),
             )  # fmt: skip
     elif not given.values and not flag.optional:
@@ -136,12 +136,12 @@ def _number(value: str, wanted: Range) -> float:
 def _type(given: Given, flag: Flag, value: str, target: Target) -> Problem:
     if flag.kind == "json":
         return _problem(
-            given, target, f"{given.spelled} is not JSON: {value!r}",
+            given, target, f"{given.spelled} is not JSON: {show(value)}",
             "Write a JSON object, its keys and strings in double quotes.",
         )  # fmt: skip
     wanted = " or ".join((_WORDS[flag.kind], *flag.words))
     return _problem(
-        given, target, f"{given.spelled} is {value!r}, not {wanted}", f"Write {wanted}."
+        given, target, f"{given.spelled} is {show(value)}, not {wanted}", f"Write {wanted}."
     )
 
 
@@ -151,13 +151,13 @@ def _choice(given: Given, flag: Flag, value: str, target: Target) -> Problem:
         return Problem(
             VALUE,
             target.error,
-            f"{given.spelled} is {value!r}, which {target} does not know; {others[0]} do",
+            f"{given.spelled} is {show(value)}, which {target} does not know; {others[0]} do",
             f"Write one of {listed(flag.choices, 'or')}.",
             given.index,
         )
     near = nearest(value, flag.choices)
     fix = f"Write {near}." if near else f"Write one of {listed(flag.choices, 'or')}."
-    return _problem(given, target, f"{given.spelled} is {value!r}, not one of its choices", fix)
+    return _problem(given, target, f"{given.spelled} is {show(value)}, not one of its choices", fix)
 
 
 def _problem(given: Given, target: Target, message: str, fix: str) -> Problem:

@@ -64,7 +64,7 @@ def _report(args: argparse.Namespace) -> Report:
         return validate_releases(
             releases_of(args), today=today, kubernetes=args.kubernetes, waivers=_waivers(args)
         )
-    from pylib.validate import validate_manifests
+    from pylib.validate.checking import validate_manifests
     from pylib.validate.inputs import read_inputs
 
     manifests = read_inputs(args.paths, sys.stdin)

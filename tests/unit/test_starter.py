@@ -9,7 +9,7 @@ import pytest
 from pylib.config.model import Config, Disk
 from pylib.config.parse import parse_config
 from pylib.config.starter import QUESTIONS, Answers, defaults, starter_config
-from pylib.facts.machines import MACHINE_TYPES
+from pylib.facts.machines import FAMILIES, MACHINE_TYPES
 from pylib.facts.vllm import NEWEST
 from pylib.yamlio import parse_one
 
@@ -76,12 +76,12 @@ def test_a_long_namespace_leaves_room_for_a_short_release() -> None:
     assert _config(namespace="n" * 34).release.name == "g"
 
 
-@pytest.mark.parametrize("machine", MACHINE_TYPES.values(), ids=lambda machine: str(machine.name))
-def test_every_known_machine_gets_disks_that_it_attaches(machine: object) -> None:
-    known = MACHINE_TYPES[getattr(machine, "name", "")]
-    config = _config(machine_type=known.name, accelerator=known.accelerator, gpus=known.gpus)
+@pytest.mark.parametrize("machine", MACHINE_TYPES)
+def test_every_known_machine_gets_disks_that_it_attaches(machine: str) -> None:
+    known = MACHINE_TYPES[machine]
+    config = _config(machine_type=machine, accelerator=known.accelerator, gpus=known.gpus)
     assert isinstance(config.weights, Disk)
-    assert config.cells[0].machineType == known.name
+    assert {config.weights.type, config.cells[0].bootDisk.type} <= FAMILIES[known.family].disk_types
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pylib.errors import ManifestError
-from pylib.validate import validate_manifests
+from pylib.validate.checking import validate_manifests
 from pylib.validate.inputs import read_inputs
 from pylib.validate.report import Finding, Severity
 

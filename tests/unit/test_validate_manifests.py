@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from pylib.errors import ConfigError
 from pylib.manifests import Manifest
-from pylib.validate import inspection, settle, validate_manifests
+from pylib.validate import inspection
+from pylib.validate.checking import settle, validate_manifests
 from pylib.validate.inspection import ManifestSet, inspect
 from pylib.validate.output import RENDERERS
 from pylib.validate.prune import without

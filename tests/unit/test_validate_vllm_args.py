@@ -57,6 +57,9 @@ def check(
         ("0.6.5", ("-O3", "--served-model-name", "a", "--")),
         ("0.8.2", ("--multi-step-stream-outputs", "--enable-chunked-prefill=False")),
         ("0.33.0", ("--no-enforce-eager", "--safetensors-load-strategy=None")),
+        ("0.33.0", ("--load-format=tensorizer", '--model-loader-extra-config={"any":1}')),
+        ("0.33.0", ("--model-loader-extra-config={}", "--safetensors-prefetch-block-size=16M")),
+        ("0.33.0", ("--optimization-level=O2", '--compilation-config={"mode":3}')),
     ],
 )
 def test_what_vllm_accepts_is_left_alone(version: str, args: Sequence[str]) -> None:
@@ -157,7 +160,7 @@ def test_what_vllm_accepts_is_left_alone(version: str, args: Sequence[str]) -> N
             "0.33.0",
             ("--compilation-config=" + "[" * 100_000,),
             "vllm-argument-value",
-            f"--compilation-config is not JSON: '{'[' * 100_000}'",
+            f"--compilation-config is not JSON: '{'[' * 59}…",
             "Write a JSON object, its keys and strings in double quotes.",
         ),
         (
@@ -390,6 +393,20 @@ def test_what_vllm_accepts_is_left_alone(version: str, args: Sequence[str]) -> N
         ),
         (
             "0.33.0",
+            ("--load-format=dummy", '--model-loader-extra-config={"pattern":"x"}'),
+            "vllm-loader-setting",
+            "the loader dummy of vLLM 0.33.0 takes no setting 'pattern'",
+            "Drop --model-loader-extra-config.",
+        ),
+        (
+            "0.33.0",
+            ("--load-format", "dummi"),
+            "vllm-load-format",
+            "vLLM 0.33.0 has no loader dummi",
+            "Write dummy.",
+        ),
+        (
+            "0.33.0",
             ("--api-key", "s3cret"),
             "vllm-api-key",
             "--api-key holds a secret in plain text, for all who can read the object",
@@ -508,6 +525,12 @@ def test_what_vllm_passes_over_in_silence_is_a_warning(
     version: str, args: Sequence[str], rule: str, message: str, fix: str
 ) -> None:
     assert check(*args, version=version) == [(rule, "warning", message, fix)]
+
+
+def test_a_loader_that_takes_neither_has_no_conflict_between_them() -> None:
+    args = ("--load-format=runai_streamer", "--safetensors-load-strategy=eager", MULTITHREADED)
+    rules = [rule for rule, _, _, _ in check(*args)]
+    assert rules == ["vllm-loader-setting", "vllm-loader-ignored", "vllm-loader-ignored"]
 
 
 @pytest.mark.parametrize("version", [None, "latest", "0.33.1", "0.99.0"])

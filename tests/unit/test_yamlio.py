@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pylib import proc
 from pylib.errors import Problem
 from pylib.tools import find_helm
-from pylib.yamlio import MAX_DEPTH, YamlError, dotted, dump, parse_all, parse_one
+from pylib.yamlio import MAX_DEPTH, YamlError, dotted, dump, parse_all, parse_one, yaml_escapes
 
 SCALARS = {
     "1": 1,
@@ -276,6 +276,14 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
     except YamlError as error:
         problems = error.problems
     assert all(problem.message and problem.fix for problem in problems)
+
+
+@pytest.mark.parametrize(
+    "text", ["😀", "a😀b𝄞", "\\", "\\ud83d\\ude00", "\\\\😀", "é", "\u2028", '"', "plain", ""]
+)
+def test_json_text_with_its_pairs_as_one_escape_is_yaml_of_the_same_text(text: str) -> None:
+    for quoted in (json.dumps(text), json.dumps(text).upper() if text == "😀" else '""'):
+        assert parse_one(f"k: {yaml_escapes(quoted)}").body["k"] in (text, "")
 
 
 def test_paths_are_dotted_with_indices() -> None:

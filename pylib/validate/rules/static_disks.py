@@ -67,7 +67,7 @@ def pv_access_mode(objects: Objects) -> Iterator[Hit]:
     summary="A static volume does not delete its disk",
     explain=(
         "With persistentVolumeReclaimPolicy: Delete the disk is deleted with the claim, weights "
-        "and all, as soon as a release is uninstalled. (Volumes that a provisioner made are its own "
+        "and all, as soon as a release is uninstalled. (What a provisioner made is its own "
         "matter.) Source: "
         "https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming. Write Retain."
     ),
