@@ -10,18 +10,28 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TextIO
 
 from pylib import __version__
 from pylib.errors import EXIT_INTERRUPTED, EXIT_OK, VfsError
-from pylib.verbs import benchmark, init, render, validate, values
+
+VERBS = {
+    "init": "write a commented config to start from",
+    "values": "write the chart values that follow from config and lock",
+    "render": "render the chart for a config, or for a values file",
+    "validate": "check configs, values files, or manifests that any tool made",
+    "bench": "measure render and validate against bare helm and kubeconform",
+}
+"""Each verb, in the order of the flow, and what it does; its module in :mod:`pylib.verbs`."""
 
 Verb = Callable[[argparse.Namespace, TextIO], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code and never raises for what a user can cause."""
-    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = _parser(words).parse_args(words)
     verb: Verb = args.verb
     try:
         code = verb(args, sys.stdout)
@@ -39,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of a command line: of all verbs, only the one that is named loads."""
     parser = argparse.ArgumentParser(
         prog="python -m pylib",
         description="Start vLLM fast on GKE: config -> values -> render -> validate.",
@@ -48,9 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"vllm-fast-start {__version__}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    for module in (init, values, render, validate, benchmark):
-        name = module.__name__.rpartition(".")[2].replace("benchmark", "bench")
-        sub = verbs.add_parser(name, help=module.HELP, description=module.HELP)
-        module.arguments(sub)
-        sub.set_defaults(verb=module.run)
+    named = next((word for word in words if not word.startswith("-")), "")
+    for name, text in VERBS.items():
+        sub = verbs.add_parser(name, help=text, description=text)
+        if name == named:
+            module = import_module(f"pylib.verbs.{name}")
+            module.arguments(sub)
+            sub.set_defaults(verb=module.run)
     return parser

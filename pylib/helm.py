@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pylib.errors import RenderError, ToolMissingError
+from pylib.proc import GO_SETTINGS
 from pylib.yamlio import yaml_escapes
 
 
@@ -76,15 +77,16 @@ class TemplateRequest:
 class _TextCommand(pyhelm3_command.Command):
     """Adds the flags that pyhelm3 does not know, and keeps the text that helm printed."""
 
-    def __init__(self, executable: str, extra: Sequence[str]) -> None:
-        super().__init__(executable=executable)
+    def __init__(self, helm: Path, extra: Sequence[str]) -> None:
+        super().__init__(executable="env")
+        self._before = [*(f"{name}={value}" for name, value in GO_SETTINGS.items()), str(helm)]
         self._extra = list(extra)
         self.text = ""
 
     async def run(self, command: list[str], input: bytes | None = None) -> bytes:
         # pyhelm3 writes values as JSON; helm reads them as YAML, which knows no surrogate pairs.
         values = None if input is None else yaml_escapes(input.decode()).encode()
-        output: bytes = await super().run([*command, *self._extra], values)
+        output: bytes = await super().run([*self._before, *command, *self._extra], values)
         self.text = output.decode()
         return output
 
@@ -112,9 +114,17 @@ async def _template_all(
             return await _template(request, helm)
 
     beside = asyncio.create_task(asyncio.to_thread(meanwhile or _nothing))
-    texts = await asyncio.gather(*(one(request) for request in requests))
+    # All are waited for, also when one fails: a task that is cancelled while its process starts
+    # never ends (CPython 3.11, asyncio.base_subprocess).
+    results = await asyncio.gather(*(one(request) for request in requests), return_exceptions=True)
     await beside
-    return tuple(texts)
+    return tuple(_text_or_raise(result) for result in results)
+
+
+def _text_or_raise(result: str | BaseException) -> str:
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 def _nothing() -> None:
@@ -123,7 +133,7 @@ def _nothing() -> None:
 
 async def _template(request: TemplateRequest, helm: Path) -> str:
     flags = ["--kube-version", request.kubernetes] if request.kubernetes else []
-    command = _TextCommand(str(helm), flags)
+    command = _TextCommand(helm, flags)
     try:
         await command.template(
             request.release,

@@ -108,8 +108,11 @@ def dump(value: Any) -> str:
 
 
 def yaml_escapes(text: str) -> str:
-    """JSON text that YAML reads too: a character beyond U+FFFF as one escape, not as a pair."""
-    return _PAIRS.sub(_one_escape, text)
+    """JSON text that YAML reads too: a character beyond U+FFFF as one escape, not as a pair.
+
+    DEL, which JSON leaves as it is and YAML refuses, becomes an escape as well.
+    """
+    return _PAIRS.sub(_one_escape, text.replace("\x7f", "\\u007f"))
 
 
 def _one_escape(pair: re.Match[str]) -> str:

@@ -99,7 +99,8 @@ def _bare(values: Sequence[Path]) -> list[str]:
 
 def table(rows: Iterator[Row]) -> Iterator[str]:
     """The rows as lines of text, each as soon as it is measured."""
-    yield f"{'releases':>8} {'pylib s':>9} {'bare s':>9} {'ratio':>6} {'pylib MiB':>10} {'bare MiB':>9}"
+    heads = ("releases", "pylib s", "bare s", "ratio", "pylib MiB", "bare MiB")
+    yield "{:>8} {:>9} {:>9} {:>6} {:>10} {:>9}".format(*heads)
     for row in rows:
         yield (
             f"{row.releases:>8} {row.ours_seconds:>9.2f} {row.bare_seconds:>9.2f} {row.ratio:>6.2f}"

@@ -111,7 +111,9 @@ def _run(documents: Sequence[str], location: str) -> Mapping[int, Mapping[str, A
             find_kubeconform(), "-strict", "-output", "json", "-summary",
             "-n", str(os.cpu_count() or 1), "-schema-location", location, file,
         ]  # fmt: skip
-        done = proc.run(command, ok_codes=(0, 1), timeout=_TIMEOUT_SECONDS)
+        done = proc.run(
+            command, ok_codes=(0, 1), timeout=_TIMEOUT_SECONDS, settings=proc.GO_SETTINGS
+        )
     try:
         report = json.loads(done.stdout)
         judged = sum(int(n) for n in report["summary"].values())

@@ -1,1 +1,1 @@
-"""The verbs of the command line: one module each, with HELP, arguments() and run()."""
+"""The verbs of the command line: one module each, with arguments() and run()."""

@@ -11,8 +11,6 @@ from typing import Any, TextIO
 from pylib.config.starter import QUESTIONS, Answers, defaults, starter_config
 from pylib.errors import EXIT_OK, ConfigError, Problem
 
-HELP = "write a commented config to start from"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb: one flag for each question."""

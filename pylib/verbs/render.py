@@ -9,8 +9,6 @@ from typing import TextIO
 from pylib.errors import EXIT_OK, ConfigError, Problem
 from pylib.verbs.common import put, release_arguments, releases_of
 
-HELP = "render the chart for a config, or for a values file"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""

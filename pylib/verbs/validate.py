@@ -16,8 +16,6 @@ from pylib.verbs.common import release_arguments, releases_of
 if TYPE_CHECKING:
     from pylib.validate.waivers import Waiver
 
-HELP = "check configs, values files, or manifests that any tool made"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""

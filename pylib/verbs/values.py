@@ -11,8 +11,6 @@ from pylib.files import read_text
 from pylib.release import release_of_config
 from pylib.verbs.common import put
 
-HELP = "write the chart values that follow from config and lock"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,15 @@ from pydantic import BaseModel, ValidationError
 from pylib.config import model
 from pylib.config.model import BootDisk, Claim, Config, Disk, NoWeights, Provisioning, Record
 from pylib.config.model_path import ModelPath, implied_path, model_path_of
-from pylib.config.parse import line_at, load_config, parse_config, parse_document
+from pylib.config.parse import (
+    line_at,
+    load_config,
+    parse_config,
+    parse_document,
+    parse_record,
+)
 from pylib.config.problems import closest, fields_at, show
+from pylib.errors import ConfigError
 from pylib.lock import Lock
 from tests.unit.bad_configs.tables import BASE, edited
 
@@ -158,6 +166,17 @@ def test_a_line_is_that_of_the_field_or_of_the_nearest_parent() -> None:
 )
 def test_a_value_is_quoted_short_and_in_the_words_of_yaml(value: object, shown: str) -> None:
     assert show(value) == shown
+
+
+def test_a_refusal_without_words_of_ours_is_pydantics_own() -> None:
+    class Dated(Record):
+        day: date
+
+    with pytest.raises(ConfigError) as caught:
+        parse_record(Dated, parse_document("day: soon\n", "f"), "f")
+    assert str(caught.value) == (
+        "f: 1 problem\nf:1: day: 'soon' is not accepted\n    Input should be a valid date."
+    )
 
 
 def test_a_hint_names_the_nearest_word_or_nothing() -> None:

@@ -119,3 +119,36 @@ def test_the_schema_refuses_the_locks_that_the_parser_refuses(
 @pytest.mark.parametrize(("edits", "says"), rows("clashes"))
 def test_clashes_between_fields_are_the_parsers_own(edits: Edits, says: str) -> None:
     assert _valid("config", edited(BASE, edits))
+
+
+def test_generating_writes_what_is_stale_and_checking_only_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    schema = tmp_path / "pylib/config/config.schema.json"
+    schema.parent.mkdir(parents=True)
+    schema.write_text("{}")
+    stale = "".join(
+        f"stale: pylib/config/{name}.schema.json (run scripts/generate)\n" for name in SCHEMAS
+    )
+    assert generate.main(["--check"]) == 1
+    assert (schema.read_text(), capsys.readouterr().err) == ("{}", stale)
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
+    assert schema.read_text(encoding="utf-8") == SCHEMAS["config"].read_text(encoding="utf-8")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bad_case_stops_generating_with_its_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    (tmp_path / "pylib/config").mkdir(parents=True)
+    case = tmp_path / "values/bad/config.yaml"
+    case.parent.mkdir(parents=True)
+    case.write_text("[]\n")
+    assert generate.main([]) == 2
+    assert capsys.readouterr().err == (
+        f"{case}: 1 problem\n{case}:1: holds a list where a map belongs\n"
+        "    Write key: value lines.\n"
+    )

@@ -80,3 +80,7 @@ def test_a_lock_file_is_named_in_messages_by_its_path(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_lock(path)
     assert str(caught.value) == message(str(path), f"{path}:1: version: 3 is not 1\n    Write 1.")
+
+
+def test_a_lock_without_weights_or_images_is_read() -> None:
+    assert parse_lock("version: 1\n") == Lock(version=1)

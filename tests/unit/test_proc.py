@@ -28,6 +28,13 @@ def test_words_reach_the_program_as_they_are_with_paths_as_text() -> None:
     assert done.stdout == "$(id)|a b|;|*|"
 
 
+def test_settings_are_laid_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEPT", "kept")
+    monkeypatch.setenv("CHANGED", "old")
+    done = run(["sh", "-c", "echo $KEPT $CHANGED"], settings={"CHANGED": "new"})
+    assert done.stdout == "kept new\n"
+
+
 def test_standard_input_is_the_text_given() -> None:
     assert run(["cat"], stdin="grüße\n").stdout == "grüße\n"
 

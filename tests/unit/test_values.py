@@ -11,8 +11,9 @@ import pytest
 from pylib import __version__
 from pylib.config.model import Serving
 from pylib.config.parse import parse_config
+from pylib.errors import ConfigError
 from pylib.lock import Lock, parse_lock
-from pylib.release import release_of_config
+from pylib.release import release_of_config, release_of_values
 from pylib.values import Source, make_values, serving_image, values_file
 from pylib.yamlio import parse_one
 from tests.unit.bad_configs.tables import BASE, LOCK, Edits, edited
@@ -245,3 +246,25 @@ def test_a_revision_says_type_and_size_of_its_disks_where_they_are_not_the_confi
         "disks": {"a": "a-1"},
     }
     assert revisions[1] == {"name": "empty", "disks": {}}
+
+
+def test_a_values_file_is_a_release_under_a_given_name(tmp_path: Path) -> None:
+    path = tmp_path / "prod.yaml"
+    path.write_text("mode: serve\nmodel:\n  name: gemma\n")
+    release = release_of_values(path, "gemma", "vllm")
+    assert (release.name, release.namespace, release.file) == ("gemma", "vllm", path)
+    assert release.values == {"mode": "serve", "model": {"name": "gemma"}}
+    assert release.lines["model", "name"] == 3
+    assert release.text == path.read_text()
+    assert release.manifests_file == str(tmp_path / "manifests.yaml")
+
+
+def test_a_values_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text("a: 1\na: 2\n")
+    with pytest.raises(ConfigError) as caught:
+        release_of_values(path, "gemma", "vllm")
+    assert str(caught.value) == (
+        f"{path}: 1 problem\n{path}:2: a: the key is given twice; the first is on line 1\n"
+        "    Keep one of the two."
+    )

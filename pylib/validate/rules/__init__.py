@@ -29,6 +29,7 @@ from pylib.validate.rules import (
     static_disks,
     storage,
     vllm,
+    vllm_arguments,
     vllm_metrics,
     workload,
 )
@@ -49,6 +50,7 @@ MODULES = (
     resources,
     gpus,
     vllm,
+    vllm_arguments,
     scheduling,
     images,
     autoscaling,

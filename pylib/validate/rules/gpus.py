@@ -8,7 +8,6 @@ from pylib.facts import gke
 from pylib.facts.machines import ACCELERATORS, MACHINE_TYPES, most_gpus
 from pylib.validate.report import Severity
 from pylib.validate.rules.objects import Container, Hit, Objects, each, texts
-from pylib.validate.rules.quantities import whole
 from pylib.validate.rules.registry import rule
 from pylib.validate.rules.vllm_pods import (
     arguments,
@@ -18,52 +17,6 @@ from pylib.validate.rules.vllm_pods import (
     option,
     servers,
 )
-
-
-def _workers(container: Container) -> int:
-    """Workers that vLLM starts in this container: tensor times pipeline parallelism."""
-    words = arguments(container)
-    product = 1
-    for flags in (("--tensor-parallel-size", "-tp"), ("--pipeline-parallel-size", "-pp")):
-        found = option(words, *flags)
-        product *= max(1, whole(found.text) or 1) if found else 1
-    return product
-
-
-def _spread(container: Container) -> bool:
-    """Whether the workers may live in several pods, so that one pod says nothing."""
-    words = arguments(container)
-    backend = option(words, "--distributed-executor-backend")
-    ranks = option(words, "--nnodes", "--node-rank", "--data-parallel-size", "-dp")
-    grouped = container.pod.owner.kind == "LeaderWorkerSet"
-    return grouped or ranks is not None or (backend is not None and backend.text == "ray")
-
-
-@rule(
-    name="gpu-parallelism",
-    severity=Severity.ERROR,
-    summary="A pod asks for as many GPUs as vLLM uses",
-    explain=(
-        "vLLM starts one worker for each of tensor-parallel-size * pipeline-parallel-size, one GPU "
-        "each: with fewer GPUs it does not start, with more the rest idle and cost. Source: "
-        "https://docs.vllm.ai/en/latest/serving/parallelism_scaling/. Give both from one value. "
-        "Pods of a group (LeaderWorkerSet) and Ray clusters are not judged."
-    ),
-)
-def gpu_parallelism(objects: Objects) -> Iterator[Hit]:
-    """vLLM containers whose GPUs and workers differ."""
-    for container in servers(objects):
-        given, used = gpus(container), _workers(container)
-        if given is None or given == used or _spread(container):
-            continue
-        yield container.at(
-            "resources",
-            "limits",
-            gke.GPU,
-            message=f"asks for {given} GPUs, vLLM's arguments use {used}",
-            fix=f"Write {gke.GPU}: {used}, or --tensor-parallel-size={given}.",
-            severity=None if given < used else Severity.WARNING,
-        )
 
 
 @rule(

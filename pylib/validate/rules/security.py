@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pylib.validate.report import Severity
 from pylib.validate.rules.objects import Container, Hit, Objects, each
 from pylib.validate.rules.registry import rule
-from pylib.validate.rules.vllm_pods import arguments, option, server_pods, servers
+from pylib.validate.rules.vllm_pods import is_server, server_pods, servers
 
 _SECRET_NAME = re.compile(
     r"(?i)(^|_)(token|password|passwd|api_?key|secret|secret_access_key|private_key)$"
@@ -29,8 +29,8 @@ _REFERENCES = ("$(", "/")
         "A token in env, command or args is readable by everyone who may read the Deployment, and "
         "lives on in Git and in Helm's release records. Source: "
         "https://kubernetes.io/docs/concepts/security/secrets-good-practices/. Put it into a "
-        "Secret and refer to it by valueFrom.secretKeyRef, or mount it; VLLM_API_KEY replaces "
-        "--api-key. Then revoke the one that was written here."
+        "Secret and refer to it by valueFrom.secretKeyRef, or mount it. Then revoke the one that "
+        "was written here. vLLM's own key is the matter of vllm-api-key."
     ),
 )
 def secret_inline(objects: Objects) -> Iterator[Hit]:
@@ -39,12 +39,14 @@ def secret_inline(objects: Objects) -> Iterator[Hit]:
         for container in pod.containers():
             yield from _environment(container)
             yield from _command_line(container)
-    yield from _api_keys(objects)
 
 
 def _environment(container: Container) -> Iterator[Hit]:
+    judged = {"VLLM_API_KEY"} if is_server(container) else set()  # by vllm-api-key
     for index, item in each(container.body, "env"):
         name, value = str(item.get("name")), item.get("value")
+        if name in judged:
+            continue
         if not isinstance(value, str) or not value or value.startswith(_REFERENCES):
             continue
         if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
@@ -68,19 +70,6 @@ def _command_line(container: Container) -> Iterator[Hit]:
                     message=f"{field} holds a secret in plain text",
                     fix="Give it by an environment variable from a Secret.",
                 )
-
-
-def _api_keys(objects: Objects) -> Iterator[Hit]:
-    for container in servers(objects):
-        key = option(arguments(container), "--api-key")
-        if key is None or not key.text or key.text.startswith(_REFERENCES):
-            continue
-        if not _SECRET_VALUE.search(key.text):
-            yield container.at(
-                *key.path,
-                message="--api-key holds a secret in plain text",
-                fix="Set VLLM_API_KEY from a Secret, and drop --api-key.",
-            )
 
 
 @rule(

@@ -1,24 +1,15 @@
-"""What vLLM is started with: its model and its arguments."""
+"""The model that vLLM is started with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from pylib.validate.report import Severity
-from pylib.validate.rules.objects import Container, Hit, Objects, each
+from pylib.validate.rules.objects import Hit, Objects
 from pylib.validate.rules.registry import rule
-from pylib.validate.rules.vllm_pods import Word, arguments, environment, option, servers
+from pylib.validate.rules.vllm_pods import environment, model_of, mounted_at, servers
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
-
-
-def _model(container: Container) -> Word | None:
-    """The model: the value of ``--model``, else the first argument that is no flag."""
-    words = arguments(container)
-    named = option(words, "--model")
-    if named is None and words and not words[0].text.startswith("-"):
-        return words[0]
-    return named
 
 
 @rule(
@@ -36,12 +27,11 @@ def _model(container: Container) -> Word | None:
 def model_path(objects: Objects) -> Iterator[Hit]:
     """Model paths outside of every mount, and ids that may not be downloaded."""
     for container in servers(objects):
-        model = _model(container)
+        model = model_of(container)
         if model is None or "$(" in model.text or "://" in model.text:
             continue
         if model.text.startswith("/"):
-            mounts = [str(m.get("mountPath")) for _, m in each(container.body, "volumeMounts")]
-            if not any(_inside(model.text, mount) for mount in mounts):
+            if mounted_at(container, model.text) is None:
                 yield container.at(
                     *model.path,
                     message=f"the model is {model.text}, and no volume is mounted there",
@@ -54,8 +44,3 @@ def model_path(objects: Objects) -> Iterator[Hit]:
                 "set",
                 fix="Write the path of the mounted weights, or remove HF_HUB_OFFLINE.",
             )
-
-
-def _inside(path: str, mount: str) -> bool:
-    folder = mount.rstrip("/")
-    return path == folder or path.startswith(f"{folder}/")

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from pylib.facts import gke
@@ -153,6 +154,26 @@ def option(words: tuple[Word, ...], *flags: str) -> Word | None:
         elif index + 1 < len(words):
             found = words[index + 1]
     return found
+
+
+def model_of(container: Container) -> Word | None:
+    """The model: the value of ``--model``, else the first argument that is no flag."""
+    words = arguments(container)
+    named = option(words, "--model")
+    if named is None and words and not words[0].text.startswith("-"):
+        return words[0]
+    return named
+
+
+def mounted_at(container: Container, path: str) -> Mapping[str, Any] | None:
+    """The innermost volume mount that holds ``path``; ``None`` where none does."""
+    found: tuple[int, Mapping[str, Any]] | None = None
+    for _, mount in each(container.body, "volumeMounts"):
+        folder = str(mount.get("mountPath")).rstrip("/")
+        inside = path == folder or path.startswith(f"{folder}/")
+        if inside and (found is None or len(folder) > found[0]):
+            found = len(folder), mount
+    return found[1] if found else None
 
 
 _SERVERS: WeakKeyDictionary[Objects, tuple[Container, ...]] = WeakKeyDictionary()

@@ -8,8 +8,6 @@ from typing import TextIO
 
 from pylib.errors import EXIT_OK
 
-HELP = "measure render and validate against bare helm and kubeconform"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
