@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pylib import sizing
 from pylib.config.model import Cell, Config, Disk, NoWeights, Serving
 from pylib.facts.machines import MACHINE_TYPES
+from pylib.facts.vllm_loaders import reads_in_parallel
 
 CPU_SHARE = 0.8
 """Part of a node's vCPUs that pods ask for: the rest is for GKE's own pods and daemons."""
@@ -25,8 +26,6 @@ SHM_GIB_MANY_GPUS = 8
 
 SCRATCH_GIB = 10
 """The chart's cache volume (8 GiB) and /tmp (1 GiB), and 1 GiB for logs."""
-
-_PARALLEL = ("runai_streamer", "fastsafetensors", "instanttensor", "prefetch", "multithread")
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def _loads(config: Config, serving: Serving, reasons: list[str]) -> Iterator[flo
     if not isinstance(weights, Disk):
         yield 2 * sizing.load_seconds(config.model.sizeGiB, "pd-balanced", 100).seconds
         return
-    parallel = any(word in argument for argument in serving.args for word in _PARALLEL)
+    parallel = reads_in_parallel(serving.args)
     machines = dict.fromkeys(cell.machineType for cell in config.cells)
     for machine in machines:
         estimate = sizing.load_seconds(

@@ -3,8 +3,8 @@
     python scripts/scan.py WAIVERS RESULTS
 
 RESULTS is a folder with ``checkov.json`` (all cases) and one ``CASE.kube-score.json`` a case.
-WAIVERS is a YAML list of maps with four keys: ``rule`` (the scanner's own id), ``object``
-(``Kind/name``, where ``*`` stands for any text), ``reason`` and ``expires`` (a date).
+WAIVERS is a file as ``python -m pylib validate --waivers`` takes it; here only its rules with a
+scanner's prefix count, ``checkov:CKV_K8S_11`` or ``kube-score:container-resources``.
 """
 
 from __future__ import annotations
@@ -14,20 +14,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import yaml
+from pylib.errors import ConfigError
+from pylib.validate.waivers import Waiver, load_waivers
 
 # kube-score grades from 1 (critical) over 5 (warning) to 10 (all right).
 WARNING_GRADE = 5
-KEYS = {"rule", "object", "reason", "expires"}
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One rule that one object of one case breaks; ``object`` is ``Kind/name``."""
+    """One rule that one object of one case breaks; ``object`` is ``Kind/namespace/name``."""
 
     case: str
     object: str
@@ -38,20 +37,6 @@ class Finding:
         return f"{self.case}: {self.object}: {self.rule}: {self.message}"
 
 
-@dataclass(frozen=True)
-class Waiver:
-    """A finding that stays on purpose, until ``expires``."""
-
-    rule: str
-    object: str
-    reason: str
-    expires: date
-
-    def covers(self, finding: Finding) -> bool:
-        """True when this waiver speaks of that finding."""
-        return self.rule == finding.rule and fnmatchcase(finding.object, self.object)
-
-
 def checkov_findings(results: Any) -> Iterator[Finding]:
     """What ``checkov --output json`` reports.
 
@@ -60,19 +45,22 @@ def checkov_findings(results: Any) -> Iterator[Finding]:
     for part in results if isinstance(results, list) else [results]:
         for check in part.get("results", {}).get("failed_checks", []):
             case = Path(check["file_abs_path"]).parent.name
-            kind, _namespace, name = check["resource"].split(".", 2)
-            yield Finding(case, f"{kind}/{name}", check["check_id"], check["check_name"])
+            resource = check["resource"].replace(".", "/", 2)
+            yield Finding(case, resource, f"checkov:{check['check_id']}", check["check_name"])
 
 
 def kube_score_findings(case: str, results: Any) -> Iterator[Finding]:
     """What ``kube-score score --output-format json`` grades as a warning or worse."""
     for entry in results:
-        subject = f"{entry['type_meta']['kind']}/{entry['object_meta']['name']}"
+        meta = entry["object_meta"]
+        names = (entry["type_meta"]["kind"], meta.get("namespace", ""), meta["name"])
+        subject = "/".join(filter(None, names))
         for check in entry["checks"]:
             if check["skipped"] or check["grade"] > WARNING_GRADE:
                 continue
             said = "; ".join(comment["summary"] for comment in check["comments"] or [])
-            yield Finding(case, subject, check["check"]["id"], said or check["check"]["comment"])
+            rule = f"kube-score:{check['check']['id']}"
+            yield Finding(case, subject, rule, said or check["check"]["comment"])
 
 
 def read_findings(folder: Path) -> list[Finding]:
@@ -83,36 +71,21 @@ def read_findings(folder: Path) -> list[Finding]:
     return sorted(found)
 
 
-def read_waivers(file: Path) -> list[Waiver]:
-    """The waivers of a file, none when it is absent; ends the program on a malformed one."""
-    if not file.exists():
-        return []
-    entries = yaml.safe_load(file.read_text(encoding="utf-8")) or []
-    return [_waiver(file, number, entry) for number, entry in enumerate(entries)]
-
-
 def judge(findings: Sequence[Finding], waivers: Sequence[Waiver], today: date) -> list[str]:
     """What must change, one line each: unwaived findings, then expired and unused waivers."""
     live = [waiver for waiver in waivers if waiver.expires >= today]
-    lines = [str(finding) for finding in findings if not any(w.covers(finding) for w in live)]
+    lines = [str(finding) for finding in findings if not any(_covers(w, finding) for w in live)]
     for waiver in waivers:
         subject = f"the waiver of {waiver.rule} for {waiver.object}"
         if waiver not in live:
             lines.append(f"{subject} expired on {waiver.expires}: mend the finding or renew it")
-        elif not any(waiver.covers(finding) for finding in findings):
+        elif not any(_covers(waiver, finding) for finding in findings):
             lines.append(f"{subject} covers no finding any more: remove it")
     return lines
 
 
-def _waiver(file: Path, number: int, entry: Any) -> Waiver:
-    where = f"{file}: waiver [{number}]"
-    if not isinstance(entry, dict) or set(entry) != KEYS:
-        sys.exit(f"{where} needs exactly the keys {', '.join(sorted(KEYS))}; it is {entry!r}")
-    if not isinstance(entry["expires"], date):
-        sys.exit(f"{where}: expires is {entry['expires']!r}; write a date, as in 2027-06-30")
-    if not str(entry["reason"] or "").strip():
-        sys.exit(f"{where}: the reason is empty; say why {entry['rule']} is right to be broken")
-    return Waiver(**entry)
+def _covers(waiver: Waiver, finding: Finding) -> bool:
+    return waiver.rule == finding.rule and waiver.names(finding.object)
 
 
 def _load(file: Path) -> Any:
@@ -124,9 +97,13 @@ def _load(file: Path) -> Any:
 
 def main(argv: Sequence[str]) -> int:
     """The program: returns 1 when anything must change."""
-    waivers, results = Path(argv[0]), Path(argv[1])
+    file, results = Path(argv[0]), Path(argv[1])
+    try:
+        waivers = [waiver for waiver in load_waivers(file) if waiver.foreign]
+    except ConfigError as error:
+        sys.exit(str(error))
     findings = read_findings(results)
-    lines = judge(findings, read_waivers(waivers), datetime.now(tz=UTC).date())
+    lines = judge(findings, waivers, datetime.now(tz=UTC).date())
     for line in lines:
         print(line)
     print(f"{len(findings)} findings, {len(lines)} to mend", file=sys.stderr)

@@ -7,7 +7,7 @@ settings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -84,3 +84,16 @@ SETTINGS: Mapping[str, Mapping[str, Setting]] = MappingProxyType(
     }
 )
 """Settings by load format.  One that is not here takes settings that were not read."""
+
+_PARALLEL_WORDS = (
+    "runai_streamer", "fastsafetensors", "instanttensor", "prefetch", "enable_multithread_load"
+)  # fmt: skip
+
+
+def reads_in_parallel(arguments: Iterable[str]) -> bool:
+    """Whether these arguments choose a way of loading with many reads in flight.
+
+    The lazy default reads one window at a time:
+    https://docs.vllm.ai/en/latest/models/extensions/runai_model_streamer.html.
+    """
+    return any(word in argument for argument in arguments for word in _PARALLEL_WORDS)

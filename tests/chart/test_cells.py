@@ -99,8 +99,13 @@ def test_gpu_taints_are_tolerated_in_every_cell() -> None:
 @pytest.mark.parametrize("spot", [True, False])
 def test_spot_selects_and_tolerates_spot_nodes(spot: bool) -> None:
     pod = serve(cell(nodePool="p", spot=spot)).pod()
-    keys = [toleration["key"] for toleration in pod["tolerations"]]
-    assert ("cloud.google.com/gke-spot" in keys) is spot
+    toleration = {
+        "key": "cloud.google.com/gke-spot",
+        "operator": "Equal",
+        "value": "true",
+        "effect": "NoSchedule",
+    }
+    assert (toleration in pod["tolerations"]) is spot
     assert pod["nodeSelector"].get("cloud.google.com/gke-spot") == ("true" if spot else None)
 
 

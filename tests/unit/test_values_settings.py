@@ -207,7 +207,11 @@ def test_a_download_has_no_server_but_a_source_and_a_claim() -> None:
             "deadlineSeconds": 7200,
         },
     }
-    assert "budgetSeconds" not in values_file(config, Lock(version=1), ())
+
+
+def test_a_download_gives_no_reasons_for_a_server_that_it_does_not_start() -> None:
+    config = parse_config(edited(BASE, {"version: 1\n": "version: 1\nmode: download\n"}))
+    assert "budgetSeconds" not in values_file(config, parse_lock(LOCK), ())
 
 
 def test_a_download_takes_revision_token_and_service_account() -> None:

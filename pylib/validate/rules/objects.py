@@ -198,10 +198,10 @@ class Objects:
 
     def by_name(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """The object of that name; one without a namespace stands in for any (see above)."""
-        found = self._names.get((kind, name), ())
-        exact = [m for m in found if m.namespace == namespace]
-        near = [m for m in found if same_namespace(m.namespace, namespace)]
-        return next(iter([*exact, *near]), None)
+        found = self._names.get((kind, name), {})
+        if namespace in found:
+            return found[namespace]
+        return found.get("") if namespace else next(iter(found.values()), None)
 
     def pods(self) -> tuple[PodTemplate, ...]:
         """Every pod template, in the order of the input."""
@@ -216,12 +216,8 @@ class Objects:
         wanted = texts(labels)
         if not wanted:
             return ()
-        rarest = min((self._labelled.get(item, ()) for item in wanted.items()), key=len)
-        return tuple(
-            pod
-            for pod in rarest
-            if wanted.items() <= pod.labels.items() and same_namespace(pod.namespace, namespace)
-        )
+        rarest = min((self._with_label(item, namespace) for item in wanted.items()), key=len)
+        return tuple(pod for pod in rarest if wanted.items() <= pod.labels.items())
 
     def pods_selected(self, selector: object, namespace: str) -> tuple[PodTemplate, ...]:
         """Pod templates that a LabelSelector selects, in this namespace."""
@@ -233,6 +229,13 @@ class Objects:
             if selects(selector, pod.labels) and same_namespace(pod.namespace, namespace)
         )
 
+    def _with_label(self, item: tuple[str, str], namespace: str) -> list[PodTemplate]:
+        """Pod templates with one label, in this namespace or in one that install chooses."""
+        table = self._labelled.get(item, {})
+        if namespace:
+            return [*table.get(namespace, ()), *table.get("", ())]
+        return [pod for pods in table.values() for pod in pods]
+
     @cached_property
     def _kinds(self) -> Mapping[str, list[Manifest]]:
         table: dict[str, list[Manifest]] = defaultdict(list)
@@ -241,10 +244,11 @@ class Objects:
         return dict(table)
 
     @cached_property
-    def _names(self) -> Mapping[tuple[str, str], list[Manifest]]:
-        table: dict[tuple[str, str], list[Manifest]] = defaultdict(list)
+    def _names(self) -> Mapping[tuple[str, str], dict[str, Manifest]]:
+        """The first object of each kind and name, by namespace."""
+        table: dict[tuple[str, str], dict[str, Manifest]] = defaultdict(dict)
         for manifest in self.all:
-            table[manifest.kind, manifest.name].append(manifest)
+            table[manifest.kind, manifest.name].setdefault(manifest.namespace, manifest)
         return dict(table)
 
     @cached_property
@@ -252,11 +256,12 @@ class Objects:
         return tuple(pod for manifest in self.all for pod in _templates(manifest))
 
     @cached_property
-    def _labelled(self) -> Mapping[tuple[str, str], list[PodTemplate]]:
-        table: dict[tuple[str, str], list[PodTemplate]] = defaultdict(list)
+    def _labelled(self) -> Mapping[tuple[str, str], dict[str, list[PodTemplate]]]:
+        """Pod templates by label, then by namespace: a label may recur in a thousand of them."""
+        table: dict[tuple[str, str], dict[str, list[PodTemplate]]] = defaultdict(dict)
         for pod in self._pods:
             for item in pod.labels.items():
-                table[item].append(pod)
+                table[item].setdefault(pod.namespace, []).append(pod)
         return dict(table)
 
 

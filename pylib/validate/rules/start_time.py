@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pylib import sizing
 from pylib.facts import gke
 from pylib.facts.disks import DISK_TYPES, read_mib_s
+from pylib.facts.vllm_loaders import reads_in_parallel
 from pylib.validate.report import Severity
 from pylib.validate.rules.objects import Container, Hit, Objects
 from pylib.validate.rules.probes import probe_field, probe_seconds
@@ -19,8 +20,6 @@ from pylib.validate.rules.vllm_pods import (
     servers,
 )
 from pylib.validate.rules.volumes import Volumes, disk_type_of
-
-_PARALLEL = ("runai_streamer", "fastsafetensors", "instanttensor", "prefetch", "multithread_load")
 
 
 @rule(
@@ -61,8 +60,7 @@ def _load_seconds(container: Container, volumes: Volumes, objects: Objects) -> f
     model = model_gib(container.pod)
     if model is None:
         return None
-    words = arguments(container)
-    parallel = any(name in word.text for word in words for name in _PARALLEL)
+    parallel = reads_in_parallel(word.text for word in arguments(container))
     for use in volumes.uses_of(container.pod):
         size = gib(use.volume.get("spec", "capacity", "storage")) if use.volume else None
         kind = disk_type_of(use.volume, objects) if use.volume else ""

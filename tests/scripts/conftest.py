@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tests.support import SCRIPTS, Run
+from tests.scripts.support import SCRIPTS, Run
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.tests.support import Run
+from tests.scripts.support import Run
 
 
 def test_an_old_python_is_named_with_its_version(

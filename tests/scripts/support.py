@@ -6,6 +6,6 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parents[1]
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

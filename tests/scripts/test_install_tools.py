@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tests.support import Run
+from tests.scripts.support import Run
 
 VERSION = "v0.8.0"
 ARCH = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scripts.tests.support import SCRIPTS
+from tests.scripts.support import SCRIPTS
 
 UTILS = """
 import argparse
