@@ -6,8 +6,8 @@ that a missing tool has one error text and standard error is never lost.
 
 from __future__ import annotations
 
-import shutil
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence

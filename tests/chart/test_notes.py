@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.chart.helmtool import SERVE, merged, notes
+from tests.chart.helmtool import REVISION, SERVE, ZONE, merged, notes
 from tests.chart.test_cells import TWO
 from tests.chart.test_weights import CLAIM, NONE
 
@@ -60,6 +60,12 @@ def test_every_cell_has_its_disk_and_its_command() -> None:
     assert "Cells: us-central1-a, b\n" in text
     assert "Weights in b: disk disk-b (pd-ssd, 1024 GiB)" in text
     assert "rollout status deployment/vllm-b --timeout" in text
+
+
+def test_a_revisions_own_disk_is_the_one_that_is_named() -> None:
+    disk = {"name": REVISION, "disks": {ZONE: "d"}, "type": "hyperdisk-ml", "sizeGiB": 200}
+    text = notes(merged(SERVE, {"weights": {"disk": {"revisions": [disk]}}}))
+    assert "disk d (hyperdisk-ml, 200 GiB), revision 3f2a9c01b7de" in text
 
 
 def test_each_weights_kind_says_where_the_weights_are() -> None:

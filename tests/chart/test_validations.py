@@ -225,6 +225,17 @@ weights:
   disk:
     sizeGiB: 280""",
     ),
+    "a revision's disk below the model": (
+        {
+            "model": {"sizeGiB": 140},
+            "weights": {"disk": {"revisions": [{**DISK, "sizeGiB": 20}]}},
+        },
+        """weights.disk.sizeGiB 20 is less than model.sizeGiB 140.
+Please set the size of the disk, which is also what its speed follows from:
+weights:
+  disk:
+    sizeGiB: 280""",
+    ),
     "a claim for another cell": (
         merged(CLAIM, {"cells": [{**CELL, "name": "a"}]}),
         """weights.claim.claims lacks cell "a"; it has us-central1-a.

@@ -92,6 +92,26 @@ def test_every_listed_revision_has_its_volume_and_pods_mount_the_current_one() -
     assert volumes(objects)["weights"]["persistentVolumeClaim"] == claim
 
 
+def test_a_revision_may_have_disks_of_its_own_type_and_size() -> None:
+    revisions = [
+        {"name": "old", "disks": {ZONE: "disk-old"}},
+        {"name": "new", "disks": {ZONE: "disk-new"}, "type": "hyperdisk-ml", "sizeGiB": 200},
+    ]
+    objects = serve({"weights": {"disk": {"current": "new", "revisions": revisions}}})
+    old, new = objects.all("PersistentVolume")
+    key = "vllm-fast-start/disk-type"
+    assert [pv.get("metadata", "annotations", key) for pv in (old, new)] == [
+        "pd-ssd",
+        "hyperdisk-ml",
+    ]
+    assert [pv.get("spec", "capacity", "storage") for pv in (old, new)] == ["1024Gi", "200Gi"]
+    sizes = [
+        claim.get("spec", "resources", "requests", "storage")
+        for claim in objects.all("PersistentVolumeClaim")
+    ]
+    assert sizes == ["1024Gi", "200Gi"]
+
+
 def test_a_rollback_leaves_every_claim_in_place() -> None:
     revisions = [{"name": name, "disks": {ZONE: f"disk-{name}"}} for name in ("old", "new")]
 

@@ -79,9 +79,10 @@ weights:
   disk:
     current: {{ last $names }}
 {{ end -}}
+{{- $size := (include "vllm-fast-start.weights.disk.current" .root | fromYaml).sizeGiB | default $disk.sizeGiB -}}
 {{- with .root.Values.model.sizeGiB -}}
-{{- if gt (int64 .) (int64 $disk.sizeGiB) }}
-weights.disk.sizeGiB {{ $disk.sizeGiB }} is less than model.sizeGiB {{ . }}.
+{{- if gt (int64 .) (int64 $size) }}
+weights.disk.sizeGiB {{ $size }} is less than model.sizeGiB {{ . }}.
 Please set the size of the disk, which is also what its speed follows from:
 weights:
   disk:
@@ -95,6 +96,6 @@ weights:
 {{- range $cell := .root.Values.cells }}
 {{- $at := dict "root" $.root "cell" $cell }}
 {{- $current := include "vllm-fast-start.weights.disk.current" $.root | fromYaml }}
-Weights in {{ include "vllm-fast-start.cellName" $at }}: disk {{ get $current.disks (include "vllm-fast-start.cellName" $at) }} ({{ $disk.type }}, {{ $disk.sizeGiB }} GiB), revision {{ $disk.current }}, read-only
+Weights in {{ include "vllm-fast-start.cellName" $at }}: disk {{ get $current.disks (include "vllm-fast-start.cellName" $at) }} ({{ $current.type | default $disk.type }}, {{ $current.sizeGiB | default $disk.sizeGiB }} GiB), revision {{ $disk.current }}, read-only
 {{- end }}
 {{- end }}
