@@ -18,6 +18,7 @@ from pylib.release import release_of_config
 from pylib.verbs import values
 from tests.unit.bad_configs.tables import BASE, LOCK
 
+ROOT = Path(__file__).resolve().parents[2]
 NONE = "    Name an existing file; python -m pylib init writes a config to start from.\n"
 
 
@@ -151,9 +152,9 @@ def test_a_reader_that_goes_away_ends_the_run_in_silence() -> None:
     """The pipe is closed before the first byte, as by ``| true``."""
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "pylib", "values", "-f", "config.yaml"]
+    command = [sys.executable, "-m", "pylib", "values", "-f", Path("config.yaml").absolute()]
     try:
-        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, cwd=ROOT)
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
