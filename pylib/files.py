@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from pylib.errors import ConfigError, Problem
@@ -34,6 +33,8 @@ def write_whole(path: Path, text: str) -> None:
 
     Raises :class:`ConfigError` when the place cannot be written.
     """
+    import tempfile  # takes 5 ms to load, which reading need not
+
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:

@@ -109,7 +109,7 @@ def _run(documents: Sequence[str], location: str) -> Mapping[int, Mapping[str, A
         file.write_text("\n---\n".join(documents) + "\n", encoding="utf-8")
         command: list[str | Path] = [
             find_kubeconform(), "-strict", "-output", "json", "-summary",
-            "-n", str(os.cpu_count() or 1), "-schema-location", location, file,
+            "-n", str(2 * (os.cpu_count() or 1)), "-schema-location", location, file,
         ]  # fmt: skip
         done = proc.run(
             command, ok_codes=(0, 1), timeout=_TIMEOUT_SECONDS, settings=proc.GO_SETTINGS
