@@ -1,4 +1,7 @@
-"""Helm's own way to lay one map of values over another: maps merge, lists replace, null deletes."""
+"""Helm's own way to lay one map of values over another: maps merge, lists replace, null stays.
+
+Null deletes, but only when helm reads the file: then the chart's own default goes too.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,7 @@ def merge_values(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, 
     """
     merged = dict(base)
     for key, value in over.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
             merged[key] = merge_values(merged[key], value)
         else:
             merged[key] = value

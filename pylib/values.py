@@ -119,6 +119,7 @@ def check_lock(config: Config, lock: Lock, file: str) -> None:
 
 def lock_problems(config: Config, lock: Lock) -> Iterator[Problem]:
     """What a config in serve mode needs from its lock and does not find there."""
+    yield from _cache_problems(config, lock)
     if config.mode != "serve" or not isinstance(config.weights, Disk):
         return
     if lock.weights is None:
@@ -135,6 +136,16 @@ def lock_problems(config: Config, lock: Lock) -> Iterator[Problem]:
             current = revision.name == lock.weights.current
             disk = revision.disks.get(cell.key)
             yield from _disk_problems(path, cell, disk, config.weights, current=current)
+
+
+def _cache_problems(config: Config, lock: Lock) -> Iterator[Problem]:
+    asked, cache = config.imageCache, lock.imageCache
+    if asked.enabled and asked.name and cache is not None and cache.name != asked.name:
+        yield Problem(
+            "imageCache.name",
+            f"{cache.name!r} is not the config's {asked.name!r}",
+            "Bake again, or change the config to what exists.",
+        )
 
 
 def _disk_problems(
@@ -186,9 +197,12 @@ def _cached_digest(reference: str, lock: Lock) -> str | None:
 
 
 def _image_cache(config: Config, lock: Lock) -> Values:
-    if not config.imageCache.enabled or lock.imageCache is None:
+    asked, cache = config.imageCache, lock.imageCache
+    if not asked.enabled:
         return {}
-    cache = lock.imageCache
+    if cache is None:
+        known = asked.existing and asked.name
+        return {"imageCache": {"diskImage": asked.name, "images": [*asked.images]}} if known else {}
     return {
         "imageCache": {
             "diskImage": cache.name,

@@ -152,7 +152,7 @@ def test_a_reader_that_goes_away_ends_the_run_in_silence() -> None:
     """The pipe is closed before the first byte, as by ``| true``."""
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "pylib", "values", "-f", Path("config.yaml").absolute()]
+    command = [sys.executable, "-m", "pylib", "values", "-f", str(Path("config.yaml").absolute())]
     try:
         done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, cwd=ROOT)
     finally:

@@ -20,9 +20,11 @@ from pylib.merge import merge_values
         pytest.param({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}, {"a": {"b": 1, "c": 3}}, id="maps"),
         pytest.param({"a": [1, 2, 3]}, {"a": [4]}, {"a": [4]}, id="a list replaces"),
         pytest.param({"a": [{"x": 1}]}, {"a": [{"y": 2}]}, {"a": [{"y": 2}]}, id="list of maps"),
-        pytest.param({"a": 1, "b": 2}, {"a": None}, {"b": 2}, id="null deletes"),
-        pytest.param({"a": {"b": 1, "c": 2}}, {"a": {"b": None}}, {"a": {"c": 2}}, id="deep null"),
-        pytest.param({"a": 1}, {"b": None}, {"a": 1}, id="null of nothing"),
+        pytest.param({"a": 1, "b": 2}, {"a": None}, {"a": None, "b": 2}, id="null stays"),
+        pytest.param(
+            {"a": {"b": 1, "c": 2}}, {"a": {"b": None}}, {"a": {"b": None, "c": 2}}, id="deep null"
+        ),
+        pytest.param({"a": 1}, {"b": None}, {"a": 1, "b": None}, id="null of nothing"),
         pytest.param({"a": {"b": 1}}, {"a": 5}, {"a": 5}, id="a value replaces a map"),
         pytest.param({"a": 5}, {"a": {"b": 1}}, {"a": {"b": 1}}, id="a map replaces a value"),
         pytest.param({"a": 1}, {"a": False}, {"a": False}, id="false is a value"),
@@ -32,7 +34,7 @@ from pylib.merge import merge_values
         ),
     ],
 )
-def test_maps_merge_lists_replace_and_null_deletes(
+def test_maps_merge_lists_replace_and_null_stays_for_helm(
     base: dict[str, Any], over: dict[str, Any], merged: dict[str, Any]
 ) -> None:
     before = copy.deepcopy((base, over))

@@ -247,8 +247,11 @@ autoscaling:
     values = _values({"autoscaling:\n": own})
     assert values["gpusPerPod"] == 1
     assert values["server"] == {"args": ["--seed=1"], "shmSizeGiB": 8, "extra": {"deep": True}}
-    assert "shutdown" not in values
-    assert values["monitoring"] == {"podMonitoring": {"enabled": True, "interval": "15s"}}
+    assert values["shutdown"] is None  # which makes helm drop the chart's default as well
+    assert values["monitoring"] == {
+        "podMonitoring": {"enabled": True, "interval": "15s"},
+        "rules": None,
+    }
     assert list(values)[-1] == "podAnnotations"
 
 
@@ -328,3 +331,22 @@ def test_the_current_revision_has_the_disks_that_the_config_asks_for() -> None:
         "1024 is not the config's 2048",
     ]
     assert {p.fix for p in found} == {"Bake again, or change the config to what exists."}
+
+
+def test_an_existing_image_cache_needs_no_lock() -> None:
+    kept = "imageCache: {existing: true, name: theirs, images: ['docker.io/a/b:c']}\ncells:\n"
+    values = make_values(parse_config(edited(BASE, {"cells:\n": kept})), Lock(version=1))
+    assert values["imageCache"] == {"diskImage": "theirs", "images": ["docker.io/a/b:c"]}
+
+
+def test_an_image_cache_under_another_name_than_the_locks_is_refused() -> None:
+    other = parse_config(edited(BASE, {"cells:\n": "imageCache: {name: other}\ncells:\n"}))
+    lock = parse_lock(LOCK)
+    assert lock.imageCache is not None
+    with pytest.raises(ConfigError) as caught:
+        check_lock(other, lock, "config.lock.yaml")
+    assert str(caught.value) == (
+        "config.lock.yaml: 1 problem\n"
+        f"config.lock.yaml: imageCache.name: {lock.imageCache.name!r} is not the config's 'other'\n"
+        "    Bake again, or change the config to what exists."
+    )
