@@ -9,6 +9,7 @@ import pytest
 
 from pylib import generate
 from pylib.bench.render_validate import Row, measure, table
+from pylib.cli import main
 from tests.chart.helmtool import ROOT
 
 
@@ -64,3 +65,11 @@ def test_the_table_shows_the_ratio() -> None:
         "releases   pylib s    bare s  ratio  pylib MiB  bare MiB",
         "      10      1.00      2.00   0.50         60        50",
     ]
+
+
+def test_the_verb_prints_the_table_as_it_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--cases", str(ROOT / "values"), "--releases", "1"]) == 0
+
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split()[0] == "releases"
+    assert row.split()[0] == "1"

@@ -46,7 +46,10 @@ awkward = st.one_of(
     ),
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20),
 )
-words = st.from_regex(r"[a-z][a-z0-9]{0,7}", fullmatch=True)
+# Names that YAML would read as something else stand in for the many that it would not.
+words = st.sampled_from(["no", "on", "y", "null", "true", "e1"]) | st.from_regex(
+    r"[a-z][a-z0-9]{0,7}", fullmatch=True
+)
 
 
 @st.composite
