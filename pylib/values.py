@@ -225,6 +225,7 @@ def _model(config: Config) -> Values:
         "directory": path.directory,
         **served,
         "sizeGiB": config.model.sizeGiB,
+        **({"shards": config.model.shards} if config.model.shards else {}),
     }
 
 

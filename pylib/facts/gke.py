@@ -13,6 +13,7 @@ import re
 ANNOTATION_PREFIX = "vllm-fast-start/"
 VLLM_VERSION = f"{ANNOTATION_PREFIX}vllm-version"
 MODEL_SIZE_GIB = f"{ANNOTATION_PREFIX}model-size-gib"
+WEIGHT_SHARDS = f"{ANNOTATION_PREFIX}weight-shards"
 CACHED_IMAGES = f"{ANNOTATION_PREFIX}cached-images"
 MACHINE_TYPE = f"{ANNOTATION_PREFIX}machine-type"
 WEIGHTS_KIND = f"{ANNOTATION_PREFIX}weights-kind"

@@ -157,6 +157,7 @@
   "vllm-fast-start/vllm-version" (include "vllm-fast-start.vllmVersion" .root)
   "vllm-fast-start/weights-kind" $values.weights.kind -}}
 {{- with $values.model.sizeGiB }}{{ $_ := set $facts "vllm-fast-start/model-size-gib" (. | int64 | toString) }}{{ end -}}
+{{- with .root.Values.model.shards }}{{ $_ := set $facts "vllm-fast-start/weight-shards" (. | int64 | toString) }}{{ end -}}
 {{- with $values.imageCache.images }}{{ $_ := set $facts "vllm-fast-start/cached-images" (join "," .) }}{{ end -}}
 {{- with .cell.machineType }}{{ $_ := set $facts "vllm-fast-start/machine-type" . }}{{ end -}}
 {{- toYaml $facts -}}

@@ -22,6 +22,7 @@ from pylib.validate.rules.vllm_pods import (
     model_of,
     mounted_at,
     servers,
+    shards,
     version_of,
 )
 from pylib.validate.rules.volumes import Volumes
@@ -90,7 +91,7 @@ def _context(container: Container, volumes: Volumes) -> ServingContext:
     return ServingContext(
         gpus=None if grouped else gpus(container),
         weights_on_block_device=_on_disk(container, volumes),
-        shards=None,
+        shards=shards(container.pod),
         cpu_limit=number(container.get("resources", "limits", "cpu")),
     )
 

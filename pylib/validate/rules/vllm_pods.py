@@ -222,6 +222,12 @@ def model_gib(pod: PodTemplate) -> float | None:
     return float(said) if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", said) and float(said) > 0 else None
 
 
+def shards(pod: PodTemplate) -> int | None:
+    """Number of weight files as the annotation says, ``None`` when it does not."""
+    said = annotation(pod, gke.WEIGHT_SHARDS)
+    return int(said) if re.fullmatch(r"[1-9]\d{0,4}", said) else None
+
+
 def machine_type(pod: PodTemplate, objects: Objects) -> str:
     """Machine type: annotation, node selector, else that of the run; empty when not known."""
     selector = texts(pod.get("nodeSelector"))
