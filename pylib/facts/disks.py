@@ -61,11 +61,6 @@ class DiskType:
         """True for the types whose rate is provisioned, not earned by size."""
         return self.name.startswith("hyperdisk-")
 
-    @property
-    def shareable(self) -> bool:
-        """False when no more than one VM can ever attach a disk of this type."""
-        return self.readers.count != 1
-
 
 _PD_SIZE = Source(f"{_DISKS} (64 TiB; the least of 10 GiB not found there)", Evidence.UNVERIFIED)
 _HYPERDISK_SIZE = Source(f"{_DISKS} (recalled)", Evidence.UNVERIFIED)

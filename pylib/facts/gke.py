@@ -16,7 +16,6 @@ MODEL_SIZE_GIB = f"{ANNOTATION_PREFIX}model-size-gib"
 WEIGHT_SHARDS = f"{ANNOTATION_PREFIX}weight-shards"
 CACHED_IMAGES = f"{ANNOTATION_PREFIX}cached-images"
 MACHINE_TYPE = f"{ANNOTATION_PREFIX}machine-type"
-WEIGHTS_KIND = f"{ANNOTATION_PREFIX}weights-kind"
 DISK_TYPE = f"{ANNOTATION_PREFIX}disk-type"
 
 # Nodes: https://cloud.google.com/kubernetes-engine/docs/reference/kubernetes-labels and
@@ -88,8 +87,6 @@ SECONDARY_BOOT_DISK_LABEL = (
     "cloud.google.com.node-restriction.kubernetes.io/gke-secondary-boot-disk-"
 )
 SECONDARY_BOOT_DISK_MODE = "CONTAINER_IMAGE_CACHE"
-SECONDARY_BOOT_DISK_SINCE = "1.28.3-gke.1067000"
-SECONDARY_BOOT_DISK_AUTOPILOT_SINCE = "1.30.1-gke.1329000"
 
 MAX_LABEL = 63
 """Longest label value, and longest name part of a label key:
@@ -110,8 +107,3 @@ AUTOSCALING_METRIC_SINCE = "1.35.1-gke.1396000"
 MAX_AUTOSCALING_METRICS = 20
 AUTOSCALING_METRIC_LABEL = re.compile(r"[A-Za-z0-9_-]+")
 """Label names that an AutoscalingMetric's selector takes: no dot, no slash (same page)."""
-
-# Managed Prometheus: GMP pkg/operator/apis/monitoring/v1/pod_types.go.
-POD_MONITORING_LABELS = frozenset(
-    {"container", "node", "pod", "top_level_controller_name", "top_level_controller_type"}
-)

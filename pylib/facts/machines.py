@@ -36,11 +36,6 @@ class Family:
     disk_types: frozenset[str]
     source: Source
 
-    @property
-    def hyperdisk_only(self) -> bool:
-        """True when no Persistent Disk attaches, not even as the boot disk."""
-        return not any(name.startswith("pd-") for name in self.disk_types)
-
 
 @dataclass(frozen=True)
 class Accelerator:

@@ -219,11 +219,6 @@ def well_formed(api_version: str, kind: str) -> bool:
     return bool(_API_VERSION.fullmatch(api_version) and _KIND.fullmatch(kind))
 
 
-def schema_locations(kubernetes: str = DEFAULT_KUBERNETES) -> tuple[str, ...]:
-    """What to give kubeconform as ``-schema-location``; kinds are there once they were found."""
-    return (Schemas(kubernetes).location,)
-
-
 def _title(path: Path) -> str:
     """The kind that a bundle is for, as it is spelled: file names are in lower case."""
     try:

@@ -53,7 +53,7 @@ def test_readers_of_one_disk(disk_type: str, readers: int | None) -> None:
 
 
 def test_types_without_an_access_mode_are_not_shareable() -> None:
-    alone = {name for name, disk in DISK_TYPES.items() if not disk.shareable}
+    alone = {name for name, disk in DISK_TYPES.items() if disk.readers.count == 1}
     assert alone == {"hyperdisk-extreme", "hyperdisk-throughput"}
 
 

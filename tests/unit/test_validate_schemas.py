@@ -21,7 +21,6 @@ from pylib.validate.schemas import (
     Schema,
     Schemas,
     available,
-    schema_locations,
     well_formed,
 )
 
@@ -146,7 +145,7 @@ def test_kubernetes_kind_has_its_source() -> None:
 
 def test_bundle_is_small_and_lies_where_kubeconform_looks(own_cache: Path) -> None:
     schema = found("1.36", "apps/v1", "Deployment")
-    (template,) = schema_locations("1.36")
+    template = Schemas("1.36").location
     for name, value in (
         ("Group", "apps"),
         ("ResourceKind", "deployment"),
