@@ -5,7 +5,9 @@
     ├── ToolMissingError    3   helm or kubeconform is not there, or too old
     ├── ToolFailedError     4   a tool ran and failed in a way that no other class names
     ├── RenderError         5   the chart refused the values, or did not render
-    └── ManifestError       6   a manifest file cannot be read as Kubernetes YAML
+    ├── ManifestError       6   a manifest file cannot be read as Kubernetes YAML
+    ├── KubeError           7   the cluster cannot be reached, or its API server refused a request
+    └── InstallError        8   a release did not become ready, or the cluster is not fit for it
 
 Exit code 0 is done, 1 is findings (``validate``), 130 is interrupted.  A message says what
 happened, with which value, and what to do next; it is what the user reads, there is no traceback.
@@ -83,3 +85,24 @@ class ManifestError(VfsError):
     """A manifest file is not YAML, or holds something that is no Kubernetes object."""
 
     exit_code = 6
+
+
+class KubeError(VfsError):
+    """The cluster cannot be reached (``status`` 0), or its API server refused a request.
+
+    ``status`` is the HTTP status, ``reason`` Kubernetes' own word for it, such as ``Forbidden``.
+    """
+
+    exit_code = 7
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class InstallError(VfsError):
+    """A release did not become ready, or the cluster is not fit for it; the message says why, and
+    which command comes next."""
+
+    exit_code = 8
