@@ -19,7 +19,7 @@ from tests.cluster.bed.wait import until
 def bed() -> Iterator[Bed]:
     """The control plane of this test process; it starts when the first test asks for it."""
     if absent := missing_binaries():
-        pytest.skip(f"not built: {', '.join(absent)}; run scripts/install-tools --cluster")
+        pytest.skip(f"not built: {', '.join(absent)}; run scripts/install-tools cluster")
     with Bed() as one:
         yield one
 

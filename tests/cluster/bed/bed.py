@@ -50,7 +50,7 @@ class Bed:
 
     def __init__(self, context: str = CONTEXT) -> None:
         if absent := missing_binaries():
-            raise BedError(f"not built: {', '.join(absent)}. Run scripts/install-tools --cluster.")
+            raise BedError(f"not built: {', '.join(absent)}. Run scripts/install-tools cluster.")
         _sweep()
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._lock = _hold(self.folder)

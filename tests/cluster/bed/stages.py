@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from pylib.sizing import BOOT_SECONDS, load_seconds
 _FOLDER = Path(__file__).with_name("stages")
 _GROUP = "kwok.x-k8s.io"
 _VERSION = f"{_GROUP}/v1alpha1"
+_KWOK_LEARNS = 0.5
+"""Seconds: kwok follows the stages by a watch, and nothing says how far it is."""
 _CELL = '.metadata.labels["cell"]'
 
 
@@ -62,9 +65,10 @@ class Stages:
     def ready_after(self, cell: str, seconds: float) -> None:
         """Pods of a cell are ready so many seconds after they run."""
         self._delays[cell] = seconds
+        self._apply_default()
         own = {"key": _CELL, "operator": "In", "values": [cell]}
         self._kube.apply(_ready(f"pod-ready-{cell}", seconds, own), force=True)
-        self._apply_default()
+        time.sleep(_KWOK_LEARNS)
 
     def never_ready(self, cell: str) -> None:
         """Pods of a cell run, and are never ready."""
