@@ -187,7 +187,8 @@ class Components:
             f"--manage-nodes-with-label-selector={MADE_BY}=kwok",
             "--enable-crds=Stage",
             "--cidr=10.200.0.0/16",
-            "--node-ip=10.0.0.1",
+            # Refused at once when the API server asks it for logs; a far address would be waited for.
+            "--node-ip=127.0.0.1",
             f"--config={self._empty_config()}",
             f"--server-address=127.0.0.1:{self.ports.kwok}",
             "--node-lease-duration-seconds=40",
