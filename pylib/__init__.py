@@ -14,13 +14,19 @@ if TYPE_CHECKING:
     from pylib.config.parse import load_config, parse_config
     from pylib.config.starter import starter_config
     from pylib.errors import (
+        BakeError,
+        CloudError,
         ConfigError,
+        InstallError,
+        KubeError,
         ManifestError,
         RenderError,
         ToolFailedError,
         ToolMissingError,
         VfsError,
     )
+    from pylib.install.install import install_release
+    from pylib.kube.objects import Kube
     from pylib.lock import Lock, load_lock, lock_path, parse_lock
     from pylib.manifests import Manifest
     from pylib.pipeline import validate_releases
@@ -33,9 +39,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "BakeError": "errors",
+    "CloudError": "errors",
     "Config": "config.model",
     "ConfigError": "errors",
     "Finding": "validate.report",
+    "InstallError": "errors",
+    "Kube": "kube.objects",
+    "KubeError": "errors",
     "Lock": "lock",
     "Manifest": "manifests",
     "ManifestError": "errors",
@@ -47,6 +58,7 @@ _HOME = {
     "ToolFailedError": "errors",
     "ToolMissingError": "errors",
     "VfsError": "errors",
+    "install_release": "install.install",
     "load_config": "config.parse",
     "load_lock": "lock",
     "lock_path": "lock",
@@ -63,9 +75,14 @@ _HOME = {
 }
 
 __all__ = [
+    "BakeError",
+    "CloudError",
     "Config",
     "ConfigError",
     "Finding",
+    "InstallError",
+    "Kube",
+    "KubeError",
     "Lock",
     "Manifest",
     "ManifestError",
@@ -77,6 +94,7 @@ __all__ = [
     "ToolFailedError",
     "ToolMissingError",
     "VfsError",
+    "install_release",
     "load_config",
     "load_lock",
     "lock_path",

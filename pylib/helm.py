@@ -14,13 +14,15 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pylib.errors import RenderError, ToolMissingError
+from pylib.errors import RenderError, ToolFailedError, ToolMissingError
 from pylib.proc import GO_SETTINGS
 from pylib.yamlio import yaml_escapes
 
@@ -60,6 +62,20 @@ _PREFIXES = re.compile(
     r"^(Error: )?(execution error at \([^)]*\): |template: \S+ (executing .*? at <.*?>: )?)?"
 )
 _NOT_FOUND = 127
+_AWAY = re.compile(
+    r"unreachable|connection re(fused|set)|broken pipe|\bEOF\b|i/o timeout|TLS handshake timeout"
+    r"|no route to host|etcdserver|apiserver not ready|currently unable to handle|shutting down"
+    r"|client connection lost|net/http: request canceled",
+    re.IGNORECASE,
+)
+"""What helm and Go's HTTP client say of a server that went away, is starting, or is stopping."""
+
+READ_PATIENCE_SECONDS = 60.0
+"""How long reading goes on while the server is away, as :mod:`pylib.kube` does."""
+
+PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback"})
+"""Statuses under which helm refuses every upgrade: "another operation is in progress".
+helm.sh/helm pkg/release/common/status.go@v4.3.1, ``IsPending``."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +93,8 @@ class TemplateRequest:
 class _TextCommand(pyhelm3_command.Command):
     """Adds the flags that pyhelm3 does not know, and keeps the text that helm printed."""
 
-    def __init__(self, helm: Path, extra: Sequence[str]) -> None:
-        super().__init__(executable="env")
+    def __init__(self, helm: Path, extra: Sequence[str] = (), **settings: Any) -> None:
+        super().__init__(executable="env", **settings)
         self._before = [*(f"{name}={value}" for name, value in GO_SETTINGS.items()), str(helm)]
         self._extra = list(extra)
         self.text = ""
@@ -152,6 +168,151 @@ def _own_error(
 ) -> RenderError | ToolMissingError:
     text = error.stderr.decode(errors="replace").strip()
     if error.returncode == _NOT_FOUND:
-        return ToolMissingError(f"{helm} is not installed. Run scripts/install-tools helm.")
+        return ToolMissingError(_missing(helm))
     reason = _PREFIXES.sub("", text, count=1).removesuffix(_DEBUG_HINT).strip()
     return RenderError(f"the chart refuses the values of release {request.release!r}:\n{reason}")
+
+
+def _missing(helm: Path) -> str:
+    return f"{helm} is not installed. Run scripts/install-tools helm."
+
+
+class HelmError(ToolFailedError):
+    """Helm refused, or failed at, an operation; ``away`` says that the server was not there."""
+
+    def __init__(self, message: str, *, away: bool) -> None:
+        super().__init__(message)
+        self.away = away
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One entry of a release's history; ``updated`` is when helm began it, by its own clock."""
+
+    number: int
+    status: str
+    updated: datetime
+    chart: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class HelmRelease:
+    """A release in a cluster, and the helm that reads and changes it.
+
+    Every method raises :class:`HelmError` with helm's own message; those that only read ask again
+    for a minute while the server is away.
+    """
+
+    helm: Path
+    name: str
+    namespace: str
+    kubeconfig: Path | None = None
+    context: str | None = None
+
+    @property
+    def manager(self) -> str:
+        """Field manager of what helm applies: helm takes the name of its own file.
+
+        helm.sh/helm pkg/kube/client.go@v4.3.1, ``getManagedFieldsManager``.
+        """
+        return self.helm.name
+
+    def history(self) -> tuple[Revision, ...]:
+        """All revisions, oldest first; none when there is no such release."""
+        try:
+            found, _ = self._read(lambda helm: helm.history(self.name, namespace=self.namespace))
+        except HelmError as error:
+            if isinstance(error.__cause__, pyhelm3_command.errors.ReleaseNotFoundError):
+                return ()
+            raise
+        return tuple(
+            Revision(
+                int(entry["revision"]),
+                str(entry["status"]),
+                datetime.fromisoformat(entry["updated"]),
+                str(entry.get("chart", "")),
+                str(entry.get("description", "")),
+            )
+            for entry in sorted(found, key=lambda entry: int(entry["revision"]))
+        )
+
+    def manifest(self, revision: int) -> str:
+        """The objects of a revision as YAML text, without its hooks."""
+        where = {"namespace": self.namespace, "revision": revision}
+        _, text = self._read(lambda helm: helm.get_resources(self.name, **where))
+        return text
+
+    def values(self, revision: int) -> Mapping[str, Any]:
+        """The values that a revision was given."""
+        where = {"namespace": self.namespace, "revision": revision}
+        found: Mapping[str, Any]
+        found, _ = self._read(lambda helm: helm.get_values(self.name, **where))
+        return found
+
+    def major(self) -> int:
+        """3 or 4."""
+        text = str(self._run(self._command().version()))
+        return int(text.removeprefix("v").partition(".")[0])
+
+    def upgrade(
+        self,
+        chart: Path,
+        values: Mapping[str, Any],
+        *,
+        create_namespace: bool = False,
+        force_conflicts: bool = False,
+    ) -> str:
+        """Install the release, or bring it to a new revision; returns the chart's notes.
+
+        Helm does not wait for pods here, so this takes seconds.  A signal that ends the wait for
+        helm is passed on to it, and helm gets the time to write down that the revision failed.
+        ``force_conflicts`` is helm 4's: fields that others own are taken over.
+        """
+        command = self._command()
+        released = self._run(
+            command.install_or_upgrade(
+                self.name,
+                chart,
+                dict(values),
+                namespace=self.namespace,
+                create_namespace=create_namespace,
+                force_conflicts=force_conflicts,
+                reset_values=True,
+            )
+        )
+        return str(released.get("info", {}).get("notes", ""))
+
+    def rollback(self, revision: int) -> None:
+        """Make the objects of ``revision`` the release's, as a new revision.
+
+        Helm does this also where the last revision is pending, which ends that state.
+        """
+        self._run(self._command().rollback(self.name, revision, namespace=self.namespace))
+
+    def uninstall(self) -> None:
+        """Delete the release's objects and its history."""
+        self._run(self._command().uninstall(self.name, namespace=self.namespace))
+
+    def _command(self) -> _TextCommand:
+        return _TextCommand(self.helm, kubeconfig=self.kubeconfig, kubecontext=self.context)
+
+    def _read(self, work: Callable[[_TextCommand], Coroutine[Any, Any, Any]]) -> tuple[Any, str]:
+        end = time.monotonic() + READ_PATIENCE_SECONDS
+        while True:
+            command = self._command()
+            try:
+                return self._run(work(command)), command.text
+            except HelmError as error:
+                if not error.away or time.monotonic() > end:
+                    raise
+            time.sleep(1)
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return asyncio.run(work)
+        except pyhelm3_command.errors.Error as error:
+            if error.returncode == _NOT_FOUND:
+                raise ToolMissingError(_missing(self.helm)) from error
+            text = error.stderr.decode(errors="replace").strip().removeprefix("Error: ")
+            raise HelmError(text, away=_AWAY.search(text) is not None) from error

@@ -24,3 +24,19 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VFS_CACHE_DIR", os.fspath(tmp_path_factory.mktemp("cache")))
         yield
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The metrics tests may run on Google's own adapter, which cannot be built everywhere."""
+    parser.addoption(
+        "--adapter-binary",
+        metavar="PATH",
+        default="",
+        help="run the metrics tests on this custom-metrics-stackdriver-adapter",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand the option to the tests, which read the environment when they are imported."""
+    if path := config.getoption("--adapter-binary"):
+        os.environ["ADAPTER_BINARY"] = path

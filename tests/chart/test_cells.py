@@ -64,7 +64,10 @@ def test_the_selectors_of_two_cells_share_no_pod() -> None:
 def test_replicas_of_a_cell_may_be_none_at_all() -> None:
     replicas = {d.name: d.get("spec", "replicas") for d in serve(TWO).all("Deployment")}
     assert replicas == {"vllm-us-central1-a": 3, "vllm-b": 0}
-    assert serve().one("Deployment").get("spec", "replicas") == 1
+
+
+def test_replicas_that_nobody_says_are_nobodys_so_that_a_manual_scale_stays() -> None:
+    assert "replicas" not in serve().one("Deployment").get("spec")
 
 
 def test_a_node_pool_cell_selects_zone_pool_and_accelerator() -> None:

@@ -197,6 +197,8 @@ def test_notes_name_the_job_the_target_and_the_next_command() -> None:
         f"  kubectl -n serving wait --for=condition=complete --timeout=7200s job/{name}\n"
         f"  kubectl -n serving logs job/{name}\n"
         "\n"
-        "Then make an image from the claim's disk, before this release is uninstalled: "
-        "that deletes the claim and the disk with it."
+        "Then make an image from the claim's disk. helm uninstall keeps the claim; "
+        "once the image is made, delete it, and its disk with it:\n"
+        "\n"
+        "  kubectl -n serving delete persistentvolumeclaim/fetch-download"
     )

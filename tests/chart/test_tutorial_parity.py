@@ -192,7 +192,8 @@ class TestVllmOpenaiUsePd:
         self, tutorial: Objects
     ) -> None:
         assert "replicas" not in tutorial.one("Deployment").get("spec")
-        without = serve({**VALUES, "autoscaling": {"enabled": False}})
+        cells = [{**cell, "replicas": 1} for cell in VALUES["cells"]]
+        without = serve({**VALUES, "cells": cells, "autoscaling": {"enabled": False}})
         assert without.one("Deployment").get("spec", "replicas") == 1
 
     def test_the_image_is_the_same_with_its_registry(self, server: Mapping[str, Any]) -> None:

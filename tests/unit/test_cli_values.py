@@ -190,5 +190,5 @@ def test_help_lists_the_verbs_in_the_order_of_the_flow(capsys: pytest.CaptureFix
     assert caught.value.code == 0
     said = capsys.readouterr().out
     listed = [line.split()[0] for line in said.splitlines() if line.startswith("    ")]
-    assert listed == ["init", "values", "render", "validate", "bench"]
+    assert listed == ["init", "values", "render", "validate", "install", "observe", "bench"]
     assert "Exit codes: 0 done, 1 findings, 2 usage or config" in said

@@ -8,6 +8,24 @@
 {{- hasKey .cell "maxReplicas" | ternary .cell.maxReplicas .root.Values.autoscaling.maxReplicas -}}
 {{- end }}
 
+{{/*
+Replicas to write, or nothing. Where an autoscaler decides they are left out, with one exception: as long as Helm owns the
+field, since autoscaling has just been turned on, leaving it out would set it back to 1 and end all pods but one.
+Takes $at; `lookup` finds nothing where Helm talks to no cluster.
+*/}}
+{{- define "vllm-fast-start.replicas" -}}
+{{- if not .root.Values.autoscaling.enabled -}}
+{{- if hasKey .cell "replicas" }}{{ .cell.replicas }}{{ end -}}
+{{- else -}}
+{{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace (include "vllm-fast-start.cellFullname" .) -}}
+{{- range dig "metadata" "managedFields" list $live -}}
+{{- $owns := hasKey (dig "f:spec" dict (.fieldsV1 | default dict)) "f:replicas" -}}
+{{- $clientSide := and (eq .manager "helm") (eq .operation "Update") -}}
+{{- if and $owns (or (eq .operation "Apply") $clientSide) }}{{ $live.spec.replicas }}{{ break }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The chosen signals as a list of {name, target}, both texts, since a large number would become 1e+06; `name` is vLLM's gauge without its prefix `vllm:`. */}}
 {{- define "vllm-fast-start.metrics" -}}
 {{- if has .Values.autoscaling.metric (list "running" "both") }}

@@ -9,7 +9,7 @@ clashes, with both values, and the YAML to set. All of them are said at once.
 {{- $rules = concat $rules (list
   "cells.names" "cells.nodes" "cells.replicas" "autoscaling.keda"
   "image.version" "image.cache" "resources.gpus" "resources.volumes" "labels"
-  "server.args" "server.secrets" "server.chatTemplate" "strategy" "weights") -}}
+  "server.args" "server.secrets" "server.chatTemplate" "strategy" "weights" "cluster.kinds") -}}
 {{- else -}}
 {{- $rules = append $rules "download" -}}
 {{- end -}}
@@ -79,9 +79,11 @@ cells:
 {{- end -}}
 {{- end }}
 
-{{/* GiB of a quantity such as `32Gi`; empty for one in another unit. */}}
+{{/* GiB of a quantity such as `32Gi` or `1Ti`, which the API server makes of `1024Gi`; empty for one in another unit. */}}
 {{- define "vllm-fast-start.gib" -}}
-{{- regexFind "^[0-9]+Gi$" (toString .) | trimSuffix "Gi" -}}
+{{- $number := regexFind "^[0-9]+" (toString .) | int64 -}}
+{{- if regexMatch "^[0-9]+Gi$" (toString .) }}{{ $number }}{{ end -}}
+{{- if regexMatch "^[0-9]+Ti$" (toString .) }}{{ mul 1024 $number }}{{ end -}}
 {{- end }}
 
 {{/* A Hugging Face source is pinned to a commit, since a tag or branch moves; another source has no revision. */}}

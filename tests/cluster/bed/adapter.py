@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 import urllib3
 
-from pylib.kube import Body
+from pylib.kube import Body, Kube
 from tests.cluster.bed import adapter_objects as objects
 from tests.cluster.bed import adapter_rules as rules
 from tests.cluster.bed.adapter_objects import GROUP, VERSIONS
@@ -40,16 +40,32 @@ _SELECTOR = "metricLabelSelector"
 _Ask = Callable[..., dict[str, str]]
 
 
-class Reader(Protocol):
-    """What the adapter asks the cluster; pylib's Kube has it."""
+class Pods(Protocol):
+    """What the adapter asks the cluster."""
 
-    def get(
-        self, api_version: str, kind: str, name: str, namespace: str | None = None
-    ) -> Body | None: ...
+    def names(self, namespace: str, selector: str) -> list[str]:
+        """The pods of a namespace that a label selector chooses."""
+        ...
 
-    def list(
-        self, api_version: str, kind: str, namespace: str | None = None, *, labels: str = ""
-    ) -> list[Body]: ...
+    def exists(self, namespace: str, name: str) -> bool:
+        """Whether there is such a pod."""
+        ...
+
+
+class KubePods:
+    """The pods of a control plane."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+
+    def names(self, namespace: str, selector: str) -> list[str]:
+        """The pods of a namespace that a label selector chooses."""
+        listed = self._kube.list("v1", "Pod", namespace, labels=selector)
+        return [str(pod["metadata"]["name"]) for pod in listed]
+
+    def exists(self, namespace: str, name: str) -> bool:
+        """Whether there is such a pod."""
+        return self._kube.get("v1", "Pod", name, namespace) is not None
 
 
 class Monitoring:
@@ -81,7 +97,7 @@ class StandIn:
 
     def __init__(
         self,
-        reader: Reader,
+        pods: Pods,
         monitoring: str,
         cluster: Cluster,
         certificate: Issued,
@@ -93,7 +109,7 @@ class StandIn:
         With the front proxy's authority, callers must have a certificate of it, as the API server
         has; without, anybody may call.
         """
-        self._reader = reader
+        self._pods = pods
         self._cluster = cluster
         self._monitoring = Monitoring(monitoring, cluster.project)
         self._clock = clock
@@ -177,10 +193,9 @@ class StandIn:
             raise rules.not_supported(said)
         selector = query.get(_SELECTOR, "")
         if name == "*":
-            labels = query.get("labelSelector", "")
-            listed = self._reader.list("v1", "Pod", namespace, labels=labels)
-            return self._by_pod(namespace, [_name(pod) for pod in listed], escaped, selector)
-        if self._reader.get("v1", "Pod", name, namespace) is None:
+            chosen = self._pods.names(namespace, query.get("labelSelector", ""))
+            return self._by_pod(namespace, chosen, escaped, selector)
+        if not self._pods.exists(namespace, name):
             raise StatusError(404, "NotFound", f'pods "{name}" not found')
         found = self._by_pod(namespace, [name], escaped, selector)
         if not found:
@@ -212,7 +227,3 @@ class StandIn:
                 rules.check_one_container(series)
             found |= rules.values_of(series)
         return found
-
-
-def _name(pod: Body) -> str:
-    return str(pod["metadata"]["name"])

@@ -2,8 +2,9 @@
 
 Followed: https://cloud.google.com/monitoring/api/ref_v3/rest (fields; a number that JSON lacks is a
 text, as in all of Google's JSON), and error texts that users of the real one reported
-(GoogleCloudPlatform/k8s-stackdriver issue 771 and pull request 789,
-prometheus-community/stackdriver_exporter issue 104).  Not checked against the real one.
+(https://github.com/GoogleCloudPlatform/k8s-stackdriver/issues/771 and /pull/789,
+https://github.com/prometheus-community/stackdriver_exporter/issues/104).  Not checked against the
+real one.
 """
 
 from __future__ import annotations

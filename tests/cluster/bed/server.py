@@ -67,7 +67,7 @@ def parse(words: Sequence[str], version: str) -> argparse.Namespace:
     parser.add_argument("model_tag")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--served-model-name", nargs="+")
-    parser.add_argument("--api-key", nargs="+" if release > Version((0, 10)) else None)
+    parser.add_argument("--api-key", nargs="+")
     parser.add_argument("--max-num-seqs", type=int, default=256)
     parser.set_defaults(shutdown_timeout=0)
     own = {option for action in parser._actions for option in action.option_strings}
@@ -82,9 +82,7 @@ def parse(words: Sequence[str], version: str) -> argparse.Namespace:
             parser.add_argument(name, type=kind, nargs="+" if flag.many else None)
     if list(words[:1]) != ["serve"]:
         parser.error(f"invalid choice: {' '.join(words[:1])!r}")
-    options = parser.parse_args(words[1:])
-    options.shutdown_timeout = options.shutdown_timeout or 0
-    return options
+    return parser.parse_args(words[1:])
 
 
 @dataclass
@@ -154,9 +152,8 @@ class Server:
         self.options = options
         self.model = Path(options.model_tag)
         self.name = (options.served_model_name or [options.model_tag])[0]
-        keys = options.api_key if isinstance(options.api_key, list) else [options.api_key]
         # An empty key is none: vllm/entrypoints/serve/middleware/register.py.
-        self.keys = [key for key in ([k for k in keys if k] or [settings.api_key]) if key]
+        self.keys = [key for key in options.api_key or [settings.api_key] if key]
         self.engine = Engine(options.max_num_seqs, settings.token_seconds)
         self.text = ""
         self.is_dead = False
@@ -168,12 +165,13 @@ class Server:
         ends = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, ends.set)
         loop.add_signal_handler(signal.SIGINT, ends.set)
-        with socket.create_server((self.settings.address, self.options.port)) as held:
+        with socket.socket() as held:
             # vLLM binds before it loads and listens after: until then connections are refused.
-            address = held.getsockname()
-        if not await self._load(ends):
-            return _INTERRUPTED
-        listener = await asyncio.start_server(self._connected, *address[:2], backlog=2048)
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind((self.settings.address, self.options.port))
+            if not await self._load(ends):
+                return _INTERRUPTED
+            listener = await asyncio.start_server(self._connected, sock=held.dup(), backlog=2048)
         _log(f"Starting vLLM server on http://0.0.0.0:{self.options.port}")
         _log("Application startup complete.")
         await ends.wait()
@@ -205,28 +203,29 @@ class Server:
             await asyncio.wait(self._open, timeout=2)
         _log("Application shutdown complete.")
 
-    async def _connected(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is None:
             return
         self._open.add(task)
         try:
-            async with asyncio.timeout(_READ_SECONDS):
-                method, path, headers, body = await _request(reader)
-            answer = await self.answer(method, path, headers, body)
-            head = (
-                f"HTTP/1.1 {answer.status} -\r\nContent-Type: {answer.kind}\r\n"
-                f"Content-Length: {len(answer.body)}\r\nConnection: close\r\n\r\n"
-            )
-            writer.write(head.encode() + answer.body)
-            await writer.drain()
-        except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # a client that went away, or never asked
+            # A client may go away, or never ask.
+            with suppress(OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):
+                await self._serve(reader, writer)
         finally:
             writer.close()
             self._open.discard(task)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(_READ_SECONDS):
+            method, path, headers, body = await _request(reader)
+        answer = await self.answer(method, path, headers, body)
+        head = (
+            f"HTTP/1.1 {answer.status} -\r\nContent-Type: {answer.kind}\r\n"
+            f"Content-Length: {len(answer.body)}\r\nConnection: close\r\n\r\n"
+        )
+        writer.write(head.encode() + answer.body)
+        await writer.drain()
 
     async def answer(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes

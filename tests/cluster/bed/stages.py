@@ -12,7 +12,7 @@ from pylib.kube import Body, Kube
 from pylib.manifests import Manifest
 from pylib.sizing import BOOT_SECONDS, load_seconds
 
-_FOLDER = Path(__file__).with_name("stages")
+_FOLDER = Path(__file__).with_name("stage_files")
 _GROUP = "kwok.x-k8s.io"
 _VERSION = f"{_GROUP}/v1alpha1"
 _KWOK_LEARNS = 0.5

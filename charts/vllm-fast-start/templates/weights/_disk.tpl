@@ -17,6 +17,12 @@
 {{- printf "%s-%s" .at.root.Release.Namespace (include "vllm-fast-start.weights.disk.claimName" .) -}}
 {{- end }}
 
+{{/* The disk of a revision in a cell, as the PD CSI driver names it; takes {at, revision: <one entry of revisions>}. */}}
+{{- define "vllm-fast-start.weights.disk.volumeHandle" -}}
+{{- $disk := get .revision.disks (include "vllm-fast-start.cellName" .at) -}}
+{{- printf "projects/%s/zones/%s/disks/%s" .at.root.Values.weights.disk.project .at.cell.zone $disk -}}
+{{- end }}
+
 {{- define "vllm-fast-start.weights.disk.model" -}}
 /model-data/{{ include "vllm-fast-start.weights.local.path" .root }}
 {{- end }}
@@ -89,6 +95,7 @@ weights:
     sizeGiB: {{ mul 2 (int64 .) }}
 {{ end -}}
 {{- end -}}
+{{- include "vllm-fast-start.weights.disk.validateLive" .root -}}
 {{- end }}
 
 {{- define "vllm-fast-start.weights.disk.notes" -}}

@@ -60,7 +60,8 @@ mode, the read-only mount and the check of the files.
     {{- end }}
   resources:
     requests: {cpu: 100m, memory: 128Mi, ephemeral-storage: 16Mi}
-    limits: {memory: 128Mi, ephemeral-storage: 16Mi}
+    # With a CPU limit, unlike the server: a quota on `limits.cpu` wants one of every container.
+    limits: {cpu: "1", memory: 128Mi, ephemeral-storage: 16Mi}
   securityContext:
     {{- include "vllm-fast-start.securityContext" .at.root | nindent 4 }}
   volumeMounts:
