@@ -19,8 +19,8 @@ _DISRUPTED = {
     "DeletionByPodGC": "its node is gone",
     "TerminationByKubelet": "its node ended it",
 }
-"""Reasons of the pod condition DisruptionTarget: https://kubernetes.io/docs/concepts/workloads/pods/
-disruptions/#pod-disruption-conditions."""
+"""Reasons of the pod condition DisruptionTarget:
+https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions."""
 
 
 def causes(scene: Scene) -> Iterator[Cause]:

@@ -206,6 +206,7 @@ def test_a_stop_runs_prestop_then_asks_then_kills(trial: Trial) -> None:
         while not ready.exists():
             await asyncio.sleep(0.01)
         await container.stop(0.2)
+        assert container.exited.is_set()
         await container.close()
         return container
 
@@ -379,7 +380,8 @@ def test_requests_go_to_ready_endpoints_and_else_to_those_that_end_but_serve() -
 
     assert pods(ends, loads, ready) == ["ready"]
     assert pods(ends, loads) == ["ends"]
-    assert pods(loads) == []
+    silent = endpoint("silent", ready=False, serving=False, terminating=True)
+    assert pods(loads, silent) == []
     [found] = endpoints_of({"ports": [{"port": 8000}], "endpoints": [ready]})
     wanted = Endpoint("ready", "127.9.8.7", 8000, ready=True, serving=True, terminating=False)
     assert found == wanted

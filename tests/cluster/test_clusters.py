@@ -116,7 +116,7 @@ def test_both_helms_know_what_the_cluster_has(
     # Rendered without a cluster nothing is refused: a pipeline need not know where it will go.
     text = write_values(tmp_path, {"monitoring": {"rules": {"enabled": True}}})
     each = Helm(any_helm, bed)
-    words = ["template", NAME, CHART, "--values", text, "--kube-version=1.36.0"]
+    words: list[str | Path] = ["template", NAME, CHART, "--values", text, "--kube-version=1.36.0"]
     assert "kind: PodMonitoring" in each.run(*words).stdout
     each.install(NAME, namespace, text)
 

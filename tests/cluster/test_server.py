@@ -37,6 +37,19 @@ class Served:
 
     process: subprocess.Popen[str]
     address: str
+    said: str = ""
+
+    def drain(self) -> None:
+        """SIGTERM; returns when the server has said that it stops."""
+        self.process.terminate()
+        assert self.process.stderr is not None
+        while "[shutdown]" not in self.said:
+            self.said = self.process.stderr.readline()
+
+    async def complete(self, tokens: int) -> tuple[int, Any]:
+        """A completion of so many tokens."""
+        body = b'{"model": "gemma", "prompt": "x", "max_tokens": %d}' % tokens
+        return await request(self.address, 8000, "POST", "/v1/completions", body)
 
     def ask(self, method: str, path: str, body: bytes = b"", key: str = "") -> tuple[int, Any]:
         """One request: status and body."""
@@ -88,15 +101,9 @@ def is_healthy(served: Served) -> bool:
         return False
 
 
-def completion(tokens: int) -> bytes:
-    return b'{"model": "gemma", "prompt": "x", "max_tokens": %d}' % tokens
-
-
 async def in_flight(served: Served, tokens: int, then: Callable[[], None]) -> tuple[int, Any]:
     """A completion that is under way when ``then`` happens: its status and its answer."""
-    asked = asyncio.create_task(
-        request(served.address, 8000, "POST", "/v1/completions", completion(tokens))
-    )
+    asked = asyncio.create_task(served.complete(tokens))
     while not asked.done() and "running{" not in await running(served):
         await asyncio.sleep(0.01)
     then()
@@ -129,7 +136,7 @@ def test_a_server_refuses_connections_until_it_has_loaded_and_serves_its_disks_r
 
     until(healthy, 20, "the server listens", step=0.05)
     assert refused > 2
-    status, body = served.ask("POST", "/v1/completions", completion(3))
+    status, body = asyncio.run(served.complete(3))
     assert (status, body["choices"][0]["text"]) == (200, "r1")
     assert served.ask("GET", "/v1/models")[1]["data"][0]["id"] == "gemma"
     assert served.ask("POST", "/v1/completions", b'{"model": "other"}')[0] == 404
@@ -161,25 +168,15 @@ def test_a_draining_server_listens_still_but_aborts_what_comes_and_what_takes_to
     served = serve("--shutdown-timeout=2")
 
     async def both() -> tuple[Any, Any]:
-        late: list[asyncio.Task[tuple[int, Any]]] = []
+        long = asyncio.create_task(in_flight(served, 10_000, lambda: served.drain()))
+        while "[shutdown]" not in served.said:
+            await asyncio.sleep(0.01)
+        _, late = await served.complete(1)
+        assert not long.done()
+        return late, (await long)[1]
 
-        def ask_late() -> None:
-            served.process.terminate()
-            late.append(asyncio.create_task(when_it_ends(served)))
-
-        _, first = await in_flight(served, 10_000, ask_late)
-        return first, (await late[0])[1]
-
-    first, second = asyncio.run(both())
-    assert [b["choices"][0]["finish_reason"] for b in (first, second)] == ["abort", "abort"]
-
-
-async def when_it_ends(served: Served) -> tuple[int, Any]:
-    """The answer to the first short request that is not completed."""
-    while True:
-        status, body = await request(served.address, 8000, "POST", "/v1/completions", completion(1))
-        if body["choices"][0]["finish_reason"] != "length":
-            return status, body
+    answers = asyncio.run(both())
+    assert [body["choices"][0]["finish_reason"] for body in answers] == ["abort", "abort"]
 
 
 def test_sigterm_while_it_loads_interrupts_it(serve: Serve) -> None:
@@ -224,12 +221,7 @@ def test_requests_beyond_the_seats_wait_and_both_are_counted(serve: Serve) -> No
     served = serve("--max-num-seqs=1")
 
     async def two() -> str:
-        asks = [
-            asyncio.create_task(
-                request(served.address, 8000, "POST", "/v1/completions", completion(100))
-            )
-            for _ in range(2)
-        ]
+        asks = [asyncio.create_task(served.complete(100)) for _ in range(2)]
         seen = ""
         while "waiting" not in seen:
             reader, writer = await asyncio.open_connection(served.address, 8000)

@@ -187,7 +187,7 @@ class Components:
             f"--manage-nodes-with-label-selector={MADE_BY}=kwok",
             "--enable-crds=Stage",
             "--cidr=10.200.0.0/16",
-            # Refused at once when the API server asks it for logs; a far address would be waited for.
+            # Refused at once when asked for logs; a far address would be waited for.
             "--node-ip=127.0.0.1",
             f"--config={self._empty_config()}",
             f"--server-address=127.0.0.1:{self.ports.kwok}",

@@ -63,7 +63,7 @@ def parse(words: Sequence[str], version: str) -> argparse.Namespace:
     release = Version.parse(version)
     if release is None:
         raise SystemExit(f"vllm: no release {version!r}")
-    parser = argparse.ArgumentParser(prog="vllm serve", allow_abbrev=False, add_help=False)
+    parser = argparse.ArgumentParser(prog="vllm serve", add_help=False)
     parser.add_argument("model_tag")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--served-model-name", nargs="+")
