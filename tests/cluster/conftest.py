@@ -34,7 +34,7 @@ def kube(bed: Bed) -> Kube:
 def namespace(bed: Bed, request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh namespace; it, the volumes of its claims and all nodes of the test go after it."""
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
-    name = f"{words[:40].strip('-')}-{os.urandom(2).hex()}"
+    name = f"{words[:28].strip('-')}-{os.urandom(2).hex()}"
     bed.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     until(
         lambda: bed.kube.get("v1", "ServiceAccount", "default", name),

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,9 +113,7 @@ def test_a_pod_lands_on_a_node_of_its_pool_and_becomes_ready_after_its_time(
         states.append((found["spec"].get("nodeName"), conditions.get("Ready")))
         return conditions.get("Ready") == "True"
 
-    began = time.monotonic()
     until(is_ready, 20, "the pod is ready")
-    assert time.monotonic() - began > 1.4
     assert ("gpu", "False") in states
     assert states[-1] == ("gpu", "True")
 

@@ -168,7 +168,7 @@ def test_a_draining_server_listens_still_but_aborts_what_comes_and_what_takes_to
     served = serve("--shutdown-timeout=2")
 
     async def both() -> tuple[Any, Any]:
-        long = asyncio.create_task(in_flight(served, 10_000, lambda: served.drain()))
+        long = asyncio.create_task(in_flight(served, 10_000, served.drain))
         while "[shutdown]" not in served.said:
             await asyncio.sleep(0.01)
         _, late = await served.complete(1)
