@@ -141,7 +141,7 @@ def test_helm_3_serves_as_helm3_and_never_as_helm(
     done = run("install-tools", "helm3", "helm", path=folder, TOOLS_FROM="path")
     assert done.stderr.splitlines() == [
         f"==> helm3: using {folder}/helm, version 3.22.0",
-        "error: helm: no source left (TOOLS_FROM=path)",
+        "error: helm: no source left (TOOLS_FROM=path); it is built with Go 1.26.0 or newer",
     ]
     assert [file.name for file in (project / ".tools/bin").iterdir()] == ["helm3"]
 
@@ -151,11 +151,15 @@ def test_a_linked_program_that_no_longer_fits_is_replaced(run: Run, program: Pro
     run("install-tools", "helm", path=folder, TOOLS_FROM="path")
     program("helm", "v5.0.0")
     done = run("install-tools", "helm", path=folder, TOOLS_FROM="path")
-    assert done.stderr == "error: helm: no source left (TOOLS_FROM=path)\n"
+    assert (
+        done.stderr
+        == "error: helm: no source left (TOOLS_FROM=path); it is built with Go 1.26.0 or newer\n"
+    )
 
 
 def test_an_unknown_tool_is_named_with_the_known_ones(run: Run) -> None:
     done = run("install-tools", "kubectl")
     assert done.stderr == (
-        "error: kubectl is no tool of this project; there are: helm helm3 kubeconform kube-score\n"
+        "error: kubectl is no tool of this project; there are: helm helm3 kubeconform kube-score etcd kube-apiserver "
+        "kube-controller-manager kube-scheduler kwok\n"
     )
