@@ -160,6 +160,6 @@ def test_a_linked_program_that_no_longer_fits_is_replaced(run: Run, program: Pro
 def test_an_unknown_tool_is_named_with_the_known_ones(run: Run) -> None:
     done = run("install-tools", "kubectl")
     assert done.stderr == (
-        "error: kubectl is no tool of this project; there are: helm helm3 kubeconform kube-score etcd kube-apiserver "
-        "kube-controller-manager kube-scheduler kwok\n"
+        "error: kubectl is no tool of this project; there are: helm helm3 kubeconform kube-score "
+        "etcd kube-apiserver kube-controller-manager kube-scheduler kwok\n"
     )
