@@ -18,7 +18,17 @@ from tests.cluster.bed.bed import Bed
 from tests.cluster.bed.clients import Clients
 from tests.cluster.bed.gke import PROJECT
 from tests.cluster.bed.wait import until
-from tests.cluster.release import NAME, POOL, SMALL, ZONE_A, Helm, pods, revision, write_values
+from tests.cluster.release import (
+    NAME,
+    POOL,
+    SMALL,
+    ZONE_A,
+    Helm,
+    is_ready,
+    pods,
+    revision,
+    write_values,
+)
 
 FIRST, SECOND = "r1", "r2"
 """Names of two revisions; the weights of each begin with its name, and so do its completions."""
@@ -177,24 +187,29 @@ class Stage:
         others = clients.outcome.by_text() - before
         assert set(others) == {revision}
 
-    def claims(self) -> Claims:
-        """A watch over the claims of running pods."""
-        return Claims(self.kube, self.namespace)
+    def lookout(self) -> Lookout:
+        """A watch over the release's pods and their claims."""
+        return Lookout(self.kube, self.namespace)
 
 
-class Claims:
-    """Looks again and again whether each running pod has its claims, until :meth:`stop`."""
+class Lookout:
+    """Looks again and again at pods and claims, from the first entry to the last exit.
+
+    ``looks`` counts the running pods looked at, ``missing`` names those without their claim,
+    ``least_ready`` is the least number of ready pods that nobody had deleted.
+    """
 
     def __init__(self, kube: Kube, namespace: str) -> None:
         self.looks = 0
         self.missing: list[str] = []
+        self.least_ready = 1000
         self._kube = kube
         self._namespace = namespace
         self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="claims")
-        self._thread.start()
+        self._thread = threading.Thread(target=self._follow, name="lookout")
 
     def __enter__(self) -> Self:
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -203,18 +218,21 @@ class Claims:
 
     def _follow(self) -> None:
         while not self._ends.wait(0.1):
-            running = self._kube.list("v1", "Pod", self._namespace, fields="status.phase=Running")
+            found = self._kube.list("v1", "Pod", self._namespace)
             claims = self._kube.list("v1", "PersistentVolumeClaim", self._namespace)
             bound = {c["metadata"]["name"] for c in claims if c["status"].get("phase") == "Bound"}
-            for pod in running:
-                self._look(pod, bound)
-                self.looks += 1
+            kept = [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+            self.least_ready = min(self.least_ready, sum(map(is_ready, kept)))
+            for pod in found:
+                if pod["status"].get("phase") == "Running":
+                    self._look(pod, bound)
 
     def _look(self, pod: Body, bound: set[str]) -> None:
+        self.looks += 1
+        name = pod["metadata"]["name"]
         for volume in pod["spec"]["volumes"]:
             claim = volume.get("persistentVolumeClaim", {}).get("claimName")
-            if claim and claim not in bound:
-                # It may have ended between the two lists.
-                name = pod["metadata"]["name"]
-                if self._kube.get("v1", "Pod", name, self._namespace):
-                    self.missing.append(f"{name} has no claim {claim}")
+            # A pod may have ended between the two lists.
+            lacks = claim and claim not in bound
+            if lacks and self._kube.get("v1", "Pod", name, self._namespace):
+                self.missing.append(f"{name} has no claim {claim}")

@@ -113,7 +113,7 @@ async def in_flight(served: Served, tokens: int, then: Callable[[], None]) -> tu
 async def running(served: Served) -> str:
     """The gauge of running requests when it is not 0."""
     reader, writer = await asyncio.open_connection(served.address, 8000)
-    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n")
     text = (await reader.read()).decode()
     writer.close()
     [line] = [one for one in text.splitlines() if one.startswith("vllm:num_requests_running{")]
@@ -225,7 +225,7 @@ def test_requests_beyond_the_seats_wait_and_both_are_counted(serve: Serve) -> No
         seen = ""
         while "waiting" not in seen:
             reader, writer = await asyncio.open_connection(served.address, 8000)
-            writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            writer.write(b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n")
             lines = (await reader.read()).decode().splitlines()
             writer.close()
             seen = "\n".join(one for one in lines if one.endswith("} 1.0"))

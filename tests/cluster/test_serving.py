@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import shutil
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,27 @@ def test_scaling_down_under_load_loses_no_request(stage: Stage) -> None:
 def test_without_time_to_drain_requests_in_flight_are_aborted(stage: Stage) -> None:
     _, lost = shrink(stage, drainSeconds=0)
     assert lost == {"aborted"}
+
+
+def test_a_kept_connection_is_answered_while_its_server_waits_and_aborted_while_it_drains(
+    stage: Stage, kube: Kube, namespace: str
+) -> None:
+    """What the wait cannot cure: vLLM tells no client to let go of its connection."""
+    stage.install(FIRST, ONE)
+    [pod] = stage.names()
+    with stage.clients(tokens=10**4, rate=1) as clients:
+        until(lambda: clients.endpoints(), 20, "the endpoint is known")
+        [at] = clients.endpoints()
+        kept = HTTPConnection(at.address, at.port, timeout=20)
+        kube.delete("v1", "Pod", pod, namespace)
+        reasons = []
+        while reasons[-1:] != ["abort"]:
+            kept.request("POST", "/v1/completions", b'{"max_tokens": 20}')
+            [choice] = json.load(kept.getresponse())["choices"]
+            reasons.append(choice["finish_reason"])
+        kept.close()
+    assert reasons[:-1] == ["length"] * (len(reasons) - 1)
+    assert len(reasons) > 5
 
 
 def test_a_killed_server_is_started_again_and_meanwhile_the_other_pod_answers(
@@ -178,7 +201,7 @@ def test_a_claim_of_a_running_pod_outlives_its_deletion(
 ) -> None:
     stage.install(FIRST, ONE)
     claim = claim_name("a", FIRST)
-    with stage.clients() as clients, stage.claims() as watched:
+    with stage.clients() as clients, stage.lookout() as watched:
         kube.delete("v1", "PersistentVolumeClaim", claim, namespace)
         kube.delete("v1", "PersistentVolume", volume_name(namespace, "a", FIRST))
         stage.served(clients, FIRST, 40)

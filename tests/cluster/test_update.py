@@ -40,7 +40,7 @@ def test_update_rollback_and_dropping_a_revision_lose_no_request_and_no_pod_its_
     stage: Stage, kube: Kube, namespace: str
 ) -> None:
     stage.install(FIRST)
-    with stage.clients() as clients, stage.claims() as watched:
+    with stage.clients() as clients, stage.lookout() as watched:
         stage.served(clients, FIRST)
         stage.update(SECOND)
         settled(stage, clients, SECOND)
@@ -58,6 +58,7 @@ def test_update_rollback_and_dropping_a_revision_lose_no_request_and_no_pod_its_
     assert len(outcome.answered) == 6, "two pods each of r1, of r2, and of r1 again"
     assert watched.missing == []
     assert watched.looks > 50
+    assert watched.least_ready == 2
     assert kube.get("v1", "PersistentVolume", volume_name(namespace, "a", SECOND)) is None
 
 
@@ -66,7 +67,7 @@ def test_a_rollback_past_the_revisions_claim_leaves_it_to_its_pods_until_they_en
 ) -> None:
     stage.helm.install(NAME, namespace, stage.values(FIRST, ONE, [FIRST]))
     stage.wait_ready()
-    with stage.clients() as clients, stage.claims() as watched:
+    with stage.clients() as clients, stage.lookout() as watched:
         stage.served(clients, FIRST)
         stage.update(SECOND, ONE)
         settled(stage, clients, SECOND)
@@ -75,6 +76,7 @@ def test_a_rollback_past_the_revisions_claim_leaves_it_to_its_pods_until_they_en
         outcome = clients.stop()
     assert outcome.lost == []
     assert watched.missing == []
+    assert watched.least_ready == 1
     until(
         lambda: claims(kube, namespace) == {claim_name("a", FIRST)},
         20,

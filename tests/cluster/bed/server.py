@@ -33,7 +33,7 @@ from pylib.facts.vllm_flags import table
 
 _FIRST_WITH_DRAIN = "0.18.0"
 _INTERRUPTED = 128 + signal.SIGINT
-_READ_SECONDS = 30.0
+_KEEP_ALIVE_SECONDS = 5.0  # VLLM_HTTP_TIMEOUT_KEEP_ALIVE
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,9 @@ class Server:
         self.engine = Engine(options.max_num_seqs, settings.token_seconds)
         self.text = ""
         self.is_dead = False
+        self.is_ending = False
         self._open: set[asyncio.Task[None]] = set()
+        self._idle: set[asyncio.StreamWriter] = set()
 
     async def run(self) -> int:
         """Load, serve until SIGTERM, end; the exit code."""
@@ -199,6 +201,9 @@ class Server:
             _log(f"[shutdown] API server: stopping timeout={self.options.shutdown_timeout}s")
             await self.engine.shut_down(self.options.shutdown_timeout)
             listener.close()
+        self.is_ending = True
+        for writer in self._idle:
+            writer.close()
         if self._open:
             await asyncio.wait(self._open, timeout=2)
         _log("Application shutdown complete.")
@@ -211,21 +216,30 @@ class Server:
         try:
             # A client may go away, or never ask.
             with suppress(OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):
-                await self._serve(reader, writer)
+                while await self._serve(reader, writer):
+                    pass
         finally:
             writer.close()
             self._open.discard(task)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with asyncio.timeout(_READ_SECONDS):
-            method, path, headers, body = await _request(reader)
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; whether the connection stays open for another."""
+        self._idle.add(writer)
+        try:
+            async with asyncio.timeout(_KEEP_ALIVE_SECONDS):
+                method, path, headers, body = await _request(reader)
+        finally:
+            self._idle.discard(writer)
         answer = await self.answer(method, path, headers, body)
+        stays = headers.get("connection") != "close" and not self.is_ending
         head = (
             f"HTTP/1.1 {answer.status} -\r\nContent-Type: {answer.kind}\r\n"
-            f"Content-Length: {len(answer.body)}\r\nConnection: close\r\n\r\n"
+            f"Content-Length: {len(answer.body)}\r\n"
+            f"Connection: {'keep-alive' if stays else 'close'}\r\n\r\n"
         )
         writer.write(head.encode() + answer.body)
         await writer.drain()
+        return stays
 
     async def answer(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
