@@ -65,11 +65,11 @@ def test_a_kept_connection_is_answered_while_its_server_waits_and_aborted_while_
     stage.install(FIRST, ONE)
     [pod] = stage.names()
     with stage.clients(tokens=10**4, rate=1) as clients:
-        until(lambda: clients.endpoints(), 20, "the endpoint is known")
+        until(clients.endpoints, 20, "the endpoint is known")
         [at] = clients.endpoints()
         kept = HTTPConnection(at.address, at.port, timeout=20)
         kube.delete("v1", "Pod", pod, namespace)
-        reasons = []
+        reasons: list[str] = []
         while reasons[-1:] != ["abort"]:
             kept.request("POST", "/v1/completions", b'{"max_tokens": 20}')
             [choice] = json.load(kept.getresponse())["choices"]
