@@ -90,7 +90,8 @@ def test_no_namespaced_object_leaves_its_namespace_to_the_client(release: Object
 def test_the_api_key_as_environment_is_a_reference() -> None:
     objects = serve(KEY)
     assert objects.env()["VLLM_API_KEY"] == {"secretKeyRef": {"name": "key", "key": "api-key"}}
-    assert objects.server()["command"] == ["vllm", "serve"]
+    assert objects.server()["command"][3:] == ["with-api-key", "vllm", "serve"]
+    assert "api-key" not in {volume["name"] for volume in objects.pod()["volumes"]}
 
 
 def test_the_api_key_as_a_file_is_read_by_a_shell_that_becomes_the_server() -> None:
@@ -109,6 +110,7 @@ def test_the_api_key_as_a_file_is_read_by_a_shell_that_becomes_the_server() -> N
 
 def test_without_a_key_nothing_of_it_is_there() -> None:
     objects = serve()
+    assert objects.server()["command"] == ["vllm", "serve"]
     assert "VLLM_API_KEY" not in objects.env()
     assert "api-key" not in {volume["name"] for volume in objects.pod()["volumes"]}
 

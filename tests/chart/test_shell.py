@@ -17,29 +17,34 @@ MOUNT = "/etc/vllm-fast-start/api-key"
 KEYED = {"server": {"apiKey": {"secretName": "key", "as": "file"}}}
 
 
-def started(tmp_path: Path, key: str) -> proc.Completed:
-    """What the server's wrapper does with a key file, `env` standing for the server."""
-    (tmp_path / "api-key").write_text(key)
+def started(tmp_path: Path, key: str, form: str = "file") -> proc.Completed:
+    """What the server's wrapper does with a key, `env` standing for the server."""
+    if form == "file":
+        (tmp_path / "api-key").write_text(key)
     command = serve(KEYED).server()["command"]
     text = command[2].replace(MOUNT, str(tmp_path))
     text = text.replace("/dev/termination-log", str(tmp_path / "termination-log"))
-    return proc.run(["sh", "-c", text, command[3], "env"], ok_codes=(0, 1))
+    settings = {} if form == "file" else {"VLLM_API_KEY": key}
+    return proc.run(["sh", "-c", text, command[3], "env"], ok_codes=(0, 1), settings=settings)
 
 
+@pytest.mark.parametrize("form", ["file", "env"])
 @pytest.mark.parametrize("key", ["s3cr3t", "s3cr3t\n", "s3cr3t\n\n"])
-def test_the_server_gets_the_key_without_its_newline(tmp_path: Path, key: str) -> None:
-    lines = started(tmp_path, key).stdout.splitlines()
+def test_the_server_gets_the_key_without_its_newline(tmp_path: Path, key: str, form: str) -> None:
+    lines = started(tmp_path, key, form).stdout.splitlines()
     assert "VLLM_API_KEY=s3cr3t" in lines
 
 
-def test_a_key_of_shell_characters_stays_what_it_is(tmp_path: Path) -> None:
-    lines = started(tmp_path, "$(id) `x` \"'\\\n").stdout.splitlines()
+@pytest.mark.parametrize("form", ["file", "env"])
+def test_a_key_of_shell_characters_stays_what_it_is(tmp_path: Path, form: str) -> None:
+    lines = started(tmp_path, "$(id) `x` \"'\\\n", form).stdout.splitlines()
     assert "VLLM_API_KEY=$(id) `x` \"'\\" in lines
 
 
+@pytest.mark.parametrize("form", ["file", "env"])
 @pytest.mark.parametrize("key", ["", "\n"])
-def test_an_empty_key_is_refused(tmp_path: Path, key: str) -> None:
-    done = started(tmp_path, key)
+def test_an_empty_key_is_refused(tmp_path: Path, key: str, form: str) -> None:
+    done = started(tmp_path, key, form)
     assert done.code == 1
     message = (
         "The API key is empty. Put a key into the Secret that server.apiKey.secretName names, "

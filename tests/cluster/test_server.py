@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pylib.facts.vllm import NEWEST
+from tests.cluster.bed.agent_container import tied
 from tests.cluster.bed.agent_node import Network
 from tests.cluster.bed.bed import ROOT
 from tests.cluster.bed.clients import request
@@ -74,9 +75,10 @@ def serve(network: Network, tmp_path: Path) -> Iterator[Serve]:
     ) -> Served:
         address, _ = network.address()
         own = {"BED_ADDRESS": address, "BED_VLLM_VERSION": version, "BED_LOAD_SECONDS": str(load)}
-        command = [sys.executable, "-m", "tests.cluster.bed.server", "serve"]
+        model = str(tmp_path / MODEL)
+        command = [sys.executable, "-m", "tests.cluster.bed.server", "serve", model]
         process = subprocess.Popen(
-            [*command, str(tmp_path / MODEL), "--served-model-name=gemma", "--port=8000", *flags],
+            tied([*command, "--served-model-name=gemma", "--port=8000", *flags]),
             cwd=ROOT,
             env={**os.environ, "BED_TOKEN_SECONDS": "0.01", **own, **settings},
             stderr=subprocess.PIPE,
@@ -156,7 +158,7 @@ def test_what_sigterm_does_to_a_request_in_flight_depends_on_the_release(
     serve: Serve, version: str, flags: list[str], status: int, finish: str | None
 ) -> None:
     served = serve(*flags, version=version)
-    found, body = asyncio.run(in_flight(served, 60, served.process.terminate))
+    found, body = asyncio.run(asyncio.wait_for(in_flight(served, 60, served.process.terminate), 20))
     assert found == status
     assert body.get("choices", [{}])[0].get("finish_reason") == finish
     assert served.process.wait(timeout=20) == 0
@@ -175,7 +177,7 @@ def test_a_draining_server_listens_still_but_aborts_what_comes_and_what_takes_to
         assert not long.done()
         return late, (await long)[1]
 
-    answers = asyncio.run(both())
+    answers = asyncio.run(asyncio.wait_for(both(), 20))
     assert [body["choices"][0]["finish_reason"] for body in answers] == ["abort", "abort"]
 
 
@@ -233,7 +235,7 @@ def test_requests_beyond_the_seats_wait_and_both_are_counted(serve: Serve) -> No
         return seen
 
     labels = '{engine="0",model_name="gemma"} 1.0'
-    assert asyncio.run(two()) == (
+    assert asyncio.run(asyncio.wait_for(two(), 20)) == (
         f"vllm:num_requests_running{labels}\nvllm:num_requests_waiting{labels}"
     )
 

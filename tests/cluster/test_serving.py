@@ -24,8 +24,6 @@ from tests.cluster.serving import FIRST, MODEL, ONE, SECOND, Stage, handle, make
 LONG = {"tokens": 350}
 """Requests that take longer than the wait before the stop."""
 
-KEYED: dict[str, Any] = {"server": {"apiKey": {"secretName": "key", "as": "file"}}}
-
 
 @pytest.fixture
 def stage(bed: Bed, namespace: str, helm: Path, tmp_path: Path) -> Iterator[Stage]:
@@ -220,6 +218,11 @@ def secret(namespace: str, value: str | None, key: str = "api-key") -> dict[str,
     return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data}
 
 
+def keyed(form: str) -> dict[str, Any]:
+    """Values of one pod with the API key of :func:`secret`."""
+    return merged(ONE, {"server": {"apiKey": {"secretName": "key", "as": form}}})
+
+
 def asked(stage: Stage, key: str) -> int:
     """The status of GET /v1/models with a key, from a pod of the release."""
     labels = f"kubernetes.io/service-name={NAME}"
@@ -233,8 +236,7 @@ def asked(stage: Stage, key: str) -> int:
 def test_a_missing_key_holds_the_pod_with_a_message_and_the_secret_lets_it_start(
     stage: Stage, kube: Kube, namespace: str, form: str
 ) -> None:
-    over = merged(ONE, {"server": {"apiKey": {"secretName": "key", "as": form}}})
-    stage.helm.install(NAME, namespace, stage.values(FIRST, over))
+    stage.helm.install(NAME, namespace, stage.values(FIRST, keyed(form)))
     reason, message = {
         "file": (
             "FailedMount",
@@ -252,7 +254,7 @@ def test_a_key_that_its_secret_does_not_hold_is_named(
     stage: Stage, kube: Kube, namespace: str
 ) -> None:
     kube.create(secret(namespace, "sesame", key="apikey"))
-    stage.helm.install(NAME, namespace, stage.values(FIRST, merged(ONE, KEYED)))
+    stage.helm.install(NAME, namespace, stage.values(FIRST, keyed("file")))
     message = (
         'MountVolume.SetUp failed for volume "api-key" : references non-existent secret key: '
         "api-key"
@@ -260,11 +262,12 @@ def test_a_key_that_its_secret_does_not_hold_is_named(
     until(lambda: message in stage.events("FailedMount"), 30, message, show=stage.describe)
 
 
+@pytest.mark.parametrize("form", ["file", "env"])
 def test_an_empty_key_stops_the_server_with_a_message(
-    stage: Stage, kube: Kube, namespace: str
+    stage: Stage, kube: Kube, namespace: str, form: str
 ) -> None:
     kube.create(secret(namespace, "\n"))
-    stage.helm.install(NAME, namespace, stage.values(FIRST, merged(ONE, KEYED)))
+    stage.helm.install(NAME, namespace, stage.values(FIRST, keyed(form)))
     [pod] = until(stage.names, 30, "there is a pod")
 
     def ended() -> dict[str, Any]:
@@ -279,9 +282,10 @@ def test_an_empty_key_stops_the_server_with_a_message(
     )
 
 
+@pytest.mark.parametrize("form", ["file", "env"])
 def test_a_newline_after_the_key_is_not_part_of_it(
-    stage: Stage, kube: Kube, namespace: str
+    stage: Stage, kube: Kube, namespace: str, form: str
 ) -> None:
     kube.create(secret(namespace, "sesame\n"))
-    stage.install(FIRST, merged(ONE, KEYED))
+    stage.install(FIRST, keyed(form))
     assert asked(stage, "sesame") == 200

@@ -1,7 +1,7 @@
-{{/* Command of the server. With the API key as a file a shell reads it first and then becomes the server. */}}
+{{/* Command of the server. With an API key a shell looks at it first and then becomes the server: vLLM takes an empty key for none. */}}
 {{- define "vllm-fast-start.server.command" -}}
 {{- $command := .Values.server.command | default (list "vllm" "serve") -}}
-{{- if eq (include "vllm-fast-start.server.keyFromFile" .) "true" -}}
+{{- if .Values.server.apiKey.secretName -}}
 {{- $command = concat (list "/bin/sh" "-c" (.Files.Get "files/with-api-key.sh") "with-api-key") $command -}}
 {{- end -}}
 {{- toYaml $command -}}

@@ -21,8 +21,7 @@ from tests.cluster.bed.agent_events import now
 from tests.cluster.bed.agent_probes import Kind, Probe, Target, attempt, follow
 from tests.cluster.bed.agent_volumes import TERMINATION_LOG, Paths
 
-# The kernel kills the process when the thread that began it ends, in whatever way.  Python ignores
-# SIGPIPE, which the program would inherit.
+# Python ignores SIGPIPE, which the program would inherit.
 _LAUNCH = (
     "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGKILL); "
     "signal.signal(signal.SIGPIPE, signal.SIG_DFL); "
@@ -37,6 +36,11 @@ _NOT_FOUND = 128
 
 Say = Callable[[str, str], None]
 """Records an event of the container: its reason and its message."""
+
+
+def tied(words: Sequence[str]) -> list[str]:
+    """A command that ends, by the kernel's hand, with the thread that starts it."""
+    return [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), *words]
 
 
 class StartError(Exception):
@@ -125,7 +129,7 @@ class Container:
     async def _run(self, words: Sequence[str]) -> None:
         with self.log().open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._launched(words),
+                *tied(words),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -136,10 +140,6 @@ class Container:
         began = now()
         self.state = {"running": {"startedAt": began}}
         self._tasks["reap"] = asyncio.create_task(self._reap(self._process, began))
-
-    @staticmethod
-    def _launched(words: Sequence[str]) -> list[str]:
-        return [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), *words]
 
     def log(self, *, previous: bool = False) -> Path:
         """The file with what this run, or the one before, wrote."""
@@ -240,7 +240,7 @@ class Container:
     async def _execute(self, command: Sequence[str], timeout: float) -> tuple[int, str]:
         """A command beside the running process: exit code and output."""
         process = await asyncio.create_subprocess_exec(
-            *self._launched([self._paths.rewrite(word) for word in command]),
+            *tied([self._paths.rewrite(word) for word in command]),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
