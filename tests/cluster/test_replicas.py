@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pylib.kube import Body, Kube
-from tests.cluster.bed.bed import Bed
+from tests.cluster.bed.bed import TOOLS, Bed
 from tests.cluster.bed.wait import until
 from tests.cluster.release import (
     NAME,
@@ -76,15 +75,6 @@ def wait_for_scaler(kube: Kube, namespace: str) -> None:
     until(able, SECONDS, "the autoscaler works", show=lambda: scaler(kube, namespace))
 
 
-def owners(body: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Manager and subresource of each that owns the replicas."""
-    return [
-        (entry["manager"], entry.get("subresource", ""))
-        for entry in body["metadata"]["managedFields"]
-        if "f:replicas" in entry["fieldsV1"].get("f:spec", {})
-    ]
-
-
 def test_an_upgrade_keeps_what_the_autoscaler_chose(
     each: Helm, kube: Kube, namespace: str, tmp_path: Path
 ) -> None:
@@ -108,25 +98,44 @@ def test_turning_autoscaling_on_ends_no_pod(
     # end, before the autoscaler says 3 again.
     four.install(NAME, namespace, write_values(tmp_path, fixed(3)))
     wait_ready(kube, namespace, replicas=3)
+    turn_on_and_lose_none(four, kube, namespace, tmp_path)
+
+
+def test_a_release_of_helm_3_is_first_taken_over_and_then_ends_no_pod_either(
+    four: Helm, kube: Kube, namespace: str, tmp_path: Path
+) -> None:
+    # Taken over and turned on in one upgrade, two of three pods ended.
+    values = write_values(tmp_path, fixed(3))
+    Helm(TOOLS / "helm3", four.bed).install(NAME, namespace, values)
+    wait_ready(kube, namespace, replicas=3)
+    four.upgrade(NAME, namespace, values, "--server-side=true")
+    turn_on_and_lose_none(four, kube, namespace, tmp_path)
+
+
+def turn_on_and_lose_none(helm: Helm, kube: Kube, namespace: str, tmp_path: Path) -> None:
+    """Turn autoscaling on under three pods, upgrade once more, and find the same three."""
     before = uids(kube, namespace)
-    four.upgrade(NAME, namespace, write_values(tmp_path, scaled(2)))
+    helm.upgrade(NAME, namespace, write_values(tmp_path, scaled(2)))
     wait_for_scaler(kube, namespace)
-    four.upgrade(NAME, namespace, write_values(tmp_path, {**scaled(2), "service": {"port": 80}}))
+    helm.upgrade(NAME, namespace, write_values(tmp_path, {**scaled(2), "service": {"port": 80}}))
     after = wait_ready(kube, namespace, replicas=3)
     assert uids(kube, namespace) == before
     assert after["metadata"]["generation"] == 1
 
 
-def test_once_the_autoscaler_has_scaled_helm_says_no_replicas(
-    four: Helm, kube: Kube, namespace: str, tmp_path: Path
+def test_once_the_autoscaler_has_scaled_no_upgrade_sets_it_back(
+    each: Helm, kube: Kube, namespace: str, tmp_path: Path
 ) -> None:
-    four.install(NAME, namespace, write_values(tmp_path, fixed(2)))
-    four.upgrade(NAME, namespace, write_values(tmp_path, scaled(3)))
-    after = wait_ready(kube, namespace, replicas=3)
-    assert owners(after) == [("kube-controller-manager", "scale")]
-    four.upgrade(NAME, namespace, write_values(tmp_path, {**scaled(2), **CHANGE}))
+    # With the size still in helm 3's manifest after autoscaling was turned on, this upgrade took
+    # it back: 3 -> 1, however many the autoscaler had chosen by then.
+    each.install(NAME, namespace, write_values(tmp_path, fixed(2)))
+    each.upgrade(NAME, namespace, write_values(tmp_path, scaled(3)))
     wait_ready(kube, namespace, replicas=3)
-    assert "replicas:" not in four.get_manifest(NAME, namespace)
+    before = uids(kube, namespace)
+    each.upgrade(NAME, namespace, write_values(tmp_path, {**scaled(2), "service": {"port": 80}}))
+    wait_ready(kube, namespace, replicas=3)
+    assert uids(kube, namespace) == before
+    assert "replicas:" not in each.get_manifest(NAME, namespace)
 
 
 def test_turning_autoscaling_off_leaves_the_pods_there_are_or_takes_force(

@@ -10,7 +10,8 @@
 
 {{/*
 Replicas to write, or nothing. Where an autoscaler decides they are left out, with one exception: as long as Helm owns the
-field, since autoscaling has just been turned on, leaving it out would set it back to 1 and end all pods but one.
+field, since autoscaling has just been turned on, leaving it out would set it back to 1 and end all pods but one. Only with
+server-side apply: a client-side Helm takes back whatever its last manifest had, so the sooner that has none, the better.
 Takes $at; `lookup` finds nothing where Helm talks to no cluster.
 */}}
 {{- define "vllm-fast-start.replicas" -}}
@@ -20,8 +21,7 @@ Takes $at; `lookup` finds nothing where Helm talks to no cluster.
 {{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace (include "vllm-fast-start.cellFullname" .) -}}
 {{- range dig "metadata" "managedFields" list $live -}}
 {{- $owns := hasKey (dig "f:spec" dict (.fieldsV1 | default dict)) "f:replicas" -}}
-{{- $clientSide := and (eq .manager "helm") (eq .operation "Update") -}}
-{{- if and $owns (or (eq .operation "Apply") $clientSide) }}{{ $live.spec.replicas }}{{ break }}{{ end -}}
+{{- if and $owns (eq .operation "Apply") }}{{ $live.spec.replicas }}{{ break }}{{ end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
