@@ -94,8 +94,10 @@ class _TextCommand(pyhelm3_command.Command):
     """Adds the flags that pyhelm3 does not know, and keeps the text that helm printed."""
 
     def __init__(self, helm: Path, extra: Sequence[str] = (), **settings: Any) -> None:
-        super().__init__(executable="env", **settings)
-        self._before = [*(f"{name}={value}" for name, value in GO_SETTINGS.items()), str(helm)]
+        # pyhelm3 starts a shell; that gives way to helm, so that a signal for it reaches helm.
+        super().__init__(executable="exec", **settings)
+        variables = (f"{name}={value}" for name, value in GO_SETTINGS.items())
+        self._before = ["env", *variables, str(helm)]
         self._extra = list(extra)
         self.text = ""
 

@@ -90,14 +90,30 @@ def _try(site: Site, manifest: Manifest, answers: _Answers, *, force_conflicts: 
     live = site.live.get(manifest.ref)
     if live is not None and not site.is_ours(live):
         return
-    # What helm applied from the client it changes without asking whose field it is.
-    force = force_conflicts or (live is not None and not applied_by(live, site.manager))
     try:
-        answers.made[manifest.ref] = _dry_run(site, manifest, answers, force=force)
+        answers.made[manifest.ref] = _accepted(
+            site, manifest, live, answers, force_conflicts=force_conflicts
+        )
     except KubeError as error:
         if error.status == 0:
             raise
         answers.refusals.append(_refusal(site, manifest, error))
+
+
+def _accepted(
+    site: Site, manifest: Manifest, live: Body | None, answers: _Answers, *, force_conflicts: bool
+) -> Body:
+    """The object as the server would keep it."""
+    # What helm applied from the client it changes without asking whose field it is.
+    from_client = live is not None and not applied_by(live, site.manager)
+    try:
+        return _dry_run(site, manifest, answers, force=force_conflicts or from_client)
+    except KubeError as error:
+        if error.status != _INVALID or not from_client:
+            raise
+    # Applying leaves entries of lists that helm, from the client, takes away: a port that got
+    # another number would be there twice.
+    return site.kube.replace(site.owned(manifest), dry_run=True)
 
 
 def _dry_run(site: Site, manifest: Manifest, answers: _Answers, *, force: bool) -> Body:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pylib.diagnose.cause import Cause, Severity, in_order
 from pylib.install import needs, ownership, quota, secret_checks, surroundings
@@ -11,6 +11,7 @@ from pylib.install.changes import Changes, not_checked, plan_changes
 from pylib.install.pods import try_pods
 from pylib.install.site import Site
 from pylib.manifests import Manifest
+from pylib.validate.words import count
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,17 @@ def preflight(
 
 def _said_once(causes: Iterable[Cause]) -> list[Cause]:
     """Fifty cells with one fault are one problem, with one object as the example."""
-    first: dict[tuple[str, str], Cause] = {}
+    alike: dict[tuple[str, str], list[Cause]] = {}
     for cause in causes:
-        first.setdefault((cause.code, cause.message), cause)
-    return list(first.values())
+        alike.setdefault((cause.code, cause.message), []).append(cause)
+    return [_with_others(*group) for group in alike.values()]
+
+
+def _with_others(first: Cause, *others: Cause) -> Cause:
+    objects = {cause.object for cause in others} - {first.object}
+    if not objects:
+        return first
+    return replace(first, object=f"{first.object} and {count(len(objects), 'more object')}")
 
 
 def _lost_sizes(changes: Changes) -> Iterable[Cause]:

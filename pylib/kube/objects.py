@@ -119,6 +119,13 @@ class Kube:
             self._transport.send("POST", path, query, body), f"create {body['kind']}/{name}"
         )
 
+    def replace(self, body: Mapping[str, Any], *, dry_run: bool = False) -> Body:
+        """Put an object in the place of the one of its name, whoever owns which field."""
+        path = self._served_path(body, with_name=True)
+        query = {"dryRun": "All"} if dry_run else {}
+        sent = self._transport.send("PUT", path, query, body)
+        return self._answer(sent, f"replace {body['kind']}/{body['metadata']['name']}")
+
     def apply(
         self,
         body: Mapping[str, Any],

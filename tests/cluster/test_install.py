@@ -394,7 +394,7 @@ def test_an_object_of_another_release_is_not_touched(
     said = install.refused()
     assert set(codes(said)) == {"not-ours"}
     assert (
-        f"error not-ours PersistentVolume/{volume_name(place)}: exists and belongs to release "
+        f"error not-ours NetworkPolicy/{place}/v and 8 more objects: exists and belongs to release "
         f"other in namespace {place}; helm changes only what is its release's\n"
         "    next: give the release another name (release.name), or uninstall the other release"
     ) in said
@@ -627,8 +627,8 @@ project: my-project
 region: us-central1
 cluster: {{name: vllm-cluster}}
 release: {{name: v, namespace: {namespace}}}
-model: {{source: gs://m/gemma/gemma-7b, sizeGiB: 16}}
-weights: {{kind: none}}
+model: {{source: hf://google/gemma-7b, sizeGiB: 16}}
+weights: {{kind: none, sizeGiB: 20}}
 imageCache: {{enabled: false}}
 cells:
   - name: a
@@ -879,6 +879,10 @@ def test_no_node_fits_ends_with_the_cause_at_the_deadline(install: Installer, be
 def test_what_waiting_cannot_mend_ends_the_wait_at_once(
     install: Installer, bed: Bed, kube: Kube
 ) -> None:
-    bed.add_node("gpu-b", zone=ZONE_B, pool=POOL)
-    said = install.refused(timeout=SECONDS)
+    bed.add_node("gpu-a", zone=ZONE_A, pool=POOL)
+    static_claim(kube, install.namespace, "models", ZONE_B, mode="ReadOnlyMany")
+    claimed = {"weights": {"kind": "claim", "claim": {"claims": {"a": "models"}}}}
+    said = install.refused(claimed, timeout=SECONDS)
     assert "(waiting longer cannot help)" in said
+    assert "models" in said
+    assert "set the cell's zone to us-central1-b" in said

@@ -60,7 +60,7 @@ class Server:
             def log_message(self, *_: Any) -> None:
                 """Nothing."""
 
-        for method in ("GET", "POST", "PATCH", "DELETE"):
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
             setattr(Handler, f"do_{method}", Handler._any)
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True)
@@ -174,10 +174,13 @@ def test_a_list_follows_its_pages_and_each_item_says_its_kind(server: Server, ku
     assert first.startswith("/api/v1/namespaces/n/pods?limit=500&labelSelector=app%3Dx")
 
 
-def test_create_apply_patch_and_delete_say_what_they_want(server: Server, kube: Kube) -> None:
+def test_create_replace_apply_patch_and_delete_say_what_they_want(
+    server: Server, kube: Kube
+) -> None:
     server.answers = lambda p: (200, {"ok": 1}) if p not in GROUPS else None
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n"}}
     kube.create(pod, dry_run=True)
+    kube.replace(pod, dry_run=True)
     kube.apply(pod, force=True, dry_run=True)
     kube.patch("v1", "Pod", "p", "n", [{"op": "remove"}], how="json", subresource="status")
     assert kube.delete("v1", "Pod", "p", "n", grace_seconds=0)
@@ -186,6 +189,7 @@ def test_create_apply_patch_and_delete_say_what_they_want(server: Server, kube: 
     apply = f"{one}?fieldManager=vllm-fast-start&force=true&dryRun=All"
     assert server.asked[1:] == [
         ("POST", f"{pods}?dryRun=All", "application/json", pod),
+        ("PUT", f"{one}?dryRun=All", "application/json", pod),
         ("PATCH", apply, "application/apply-patch+yaml", pod),
         ("PATCH", f"{one}/status", "application/json-patch+json", [{"op": "remove"}]),
         ("DELETE", one, "application/json", options),

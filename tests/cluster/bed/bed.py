@@ -156,8 +156,12 @@ class Bed:
             until(lambda: self._is_ready(name), 30, f"node {name} is ready")
 
     def remove_node(self, name: str) -> None:
-        """Take a node away; the controller manager deletes its pods."""
+        """Take a node away; the controller manager deletes its pods.
+
+        Its lease goes too: kwok leaves a node alone while somebody else's lease on it runs.
+        """
         self.kube.delete("v1", "Node", name, grace_seconds=0)
+        self.kube.delete("coordination.k8s.io/v1", "Lease", name, "kube-node-lease")
 
     def _is_ready(self, name: str) -> bool:
         found = self.kube.get("v1", "Node", name) or {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from pylib.errors import KubeError
 from pylib.kube import Body, Kube
 from pylib.manifests import Manifest
 from pylib.sizing import BOOT_SECONDS, load_seconds
@@ -76,10 +78,22 @@ class Stages:
 
     def reset(self) -> None:
         """All pods are ready at once again."""
-        for cell in self._delays:
-            self._kube.delete(_VERSION, "Stage", f"pod-ready-{cell}")
-        self._delays.clear()
+        cells, self._delays = list(self._delays), {}
         self._apply_default()
+        for cell in cells:
+            self._kube.delete(_VERSION, "Stage", f"pod-ready-{cell}")
+        if cells:
+            time.sleep(_KWOK_LEARNS)
+        for cell in cells:
+            self._look_again(cell)
+
+    def _look_again(self, cell: str) -> None:
+        """kwok keeps to the delay that a pod began with, until the pod changes."""
+        now = {"metadata": {"annotations": {"bed/stages-reset": str(time.time())}}}
+        for pod in self._kube.list("v1", "Pod", labels=f"cell={cell}"):
+            meta = pod["metadata"]
+            with contextlib.suppress(KubeError):  # it may have gone meanwhile
+                self._kube.patch("v1", "Pod", meta["name"], meta["namespace"], now)
 
     def _apply_default(self) -> None:
         others = [{"key": _CELL, "operator": "NotIn", "values": sorted(self._delays)}]
