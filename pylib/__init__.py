@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pylib.config.parse import load_config, parse_config
     from pylib.config.starter import starter_config
     from pylib.errors import (
-        BakeError,
-        CloudError,
         ConfigError,
         InstallError,
         KubeError,
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "BakeError": "errors",
-    "CloudError": "errors",
     "Config": "config.model",
     "ConfigError": "errors",
     "Finding": "validate.report",
@@ -75,8 +71,6 @@ _HOME = {
 }
 
 __all__ = [
-    "BakeError",
-    "CloudError",
     "Config",
     "ConfigError",
     "Finding",

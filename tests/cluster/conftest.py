@@ -13,6 +13,8 @@ from pylib.errors import KubeError
 from pylib.kube import Kube
 from tests.cluster.bed.bed import TOOLS, Bed, missing_binaries
 from tests.cluster.bed.wait import until
+from tests.cluster.installing import Installer
+from tests.cluster.release import POOL, ZONE_A, Helm
 
 
 @pytest.fixture(scope="session")
@@ -101,3 +103,29 @@ def _tool(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"{name} is not installed; run scripts/install-tools {name}")
     return path
+
+
+@pytest.fixture
+def nodes(bed: Bed, namespace: str) -> None:
+    """Two GPU nodes of cell ``a``, gone with the namespace."""
+    for name in ("gpu-1", "gpu-2"):
+        bed.add_node(name, zone=ZONE_A, pool=POOL)
+
+
+@pytest.fixture
+def each(bed: Bed, any_helm: Path, nodes: None) -> Helm:
+    """Each helm, on those nodes."""
+    return Helm(any_helm, bed)
+
+
+@pytest.fixture
+def four(bed: Bed, helm: Path, nodes: None) -> Helm:
+    """Helm 4, which applies on the server, on those nodes."""
+    return Helm(helm, bed)
+
+
+@pytest.fixture
+def install(bed: Bed, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installer:
+    """Helm 4, unless the test says another."""
+    monkeypatch.setenv("VFS_HELM", str(TOOLS / "helm"))
+    return Installer(bed, namespace, tmp_path)

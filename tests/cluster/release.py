@@ -299,3 +299,8 @@ def static_claim(kube: Kube, namespace: str, name: str, zone: str, *, mode: str)
             },
         }
     )
+
+
+def uids(kube: Kube, namespace: str) -> set[str]:
+    """The serving pods there are, whatever they are called."""
+    return {pod["metadata"]["uid"] for pod in pods(kube, namespace)}

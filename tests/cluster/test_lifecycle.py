@@ -13,7 +13,6 @@ from tests.cluster.bed.bed import TOOLS, Bed
 from tests.cluster.bed.wait import until
 from tests.cluster.release import (
     NAME,
-    POOL,
     SECONDS,
     ZONE_A,
     Helm,
@@ -21,6 +20,7 @@ from tests.cluster.release import (
     deployment,
     pods,
     revision,
+    uids,
     volume_name,
     wait_ready,
     write_values,
@@ -41,30 +41,6 @@ _KINDS = {
     "networking.k8s.io/v1": ("NetworkPolicy",),
     "policy/v1": ("PodDisruptionBudget",),
 }
-
-
-@pytest.fixture
-def nodes(bed: Bed) -> None:
-    """Two nodes of the cell."""
-    for name in ("gpu-1", "gpu-2"):
-        bed.add_node(name, zone=ZONE_A, pool=POOL)
-
-
-@pytest.fixture
-def each(bed: Bed, any_helm: Path, nodes: None) -> Helm:
-    """Each helm."""
-    return Helm(any_helm, bed)
-
-
-@pytest.fixture
-def four(bed: Bed, helm: Path, nodes: None) -> Helm:
-    """Helm 4."""
-    return Helm(helm, bed)
-
-
-def uids(kube: Kube, namespace: str) -> set[str]:
-    """The serving pods there are, whatever they are called."""
-    return {pod["metadata"]["uid"] for pod in pods(kube, namespace)}
 
 
 def left_behind(kube: Kube, namespace: str) -> set[tuple[str, str]]:

@@ -5,21 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from pylib.kube import Body, Kube
-from tests.cluster.bed.bed import TOOLS, Bed
+from tests.cluster.bed.bed import TOOLS
 from tests.cluster.bed.wait import until
 from tests.cluster.release import (
     NAME,
-    POOL,
     SECONDS,
-    ZONE_A,
     Helm,
     cell,
     condition,
     deployment,
-    pods,
+    uids,
     wait_ready,
     write_values,
 )
@@ -35,30 +31,6 @@ def scaled(least: int) -> dict[str, Any]:
 def fixed(replicas: int) -> dict[str, Any]:
     """Values with a fixed number of pods."""
     return {"cells": [cell(replicas=replicas)]}
-
-
-@pytest.fixture
-def nodes(bed: Bed) -> None:
-    """Room for four pods."""
-    for name in ("gpu-1", "gpu-2"):
-        bed.add_node(name, zone=ZONE_A, pool=POOL)
-
-
-@pytest.fixture
-def each(bed: Bed, any_helm: Path, nodes: None) -> Helm:
-    """Each helm."""
-    return Helm(any_helm, bed)
-
-
-@pytest.fixture
-def four(bed: Bed, helm: Path, nodes: None) -> Helm:
-    """Helm 4, which applies on the server."""
-    return Helm(helm, bed)
-
-
-def uids(kube: Kube, namespace: str) -> set[str]:
-    """The serving pods there are."""
-    return {pod["metadata"]["uid"] for pod in pods(kube, namespace)}
 
 
 def scaler(kube: Kube, namespace: str) -> Body:
