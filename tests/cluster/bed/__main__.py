@@ -11,15 +11,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pylib.config.parse import load_config
+from pylib.kube import Kube
 from pylib.manifests import Manifest
 from pylib.release import release_of_config
 from pylib.render import render_release
+from tests.cluster.autoscaled import METRICS
+from tests.cluster.bed.adapter_cluster import registered
 from tests.cluster.bed.bed import Bed, missing_binaries
+from tests.cluster.bed.monitoring import FakeMonitoring
 from tests.cluster.bed.stages import predicted_seconds
 
 _CELL = "cell"
@@ -60,11 +65,29 @@ def _up(_: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     began = time.monotonic()
-    with Bed() as bed:
+    with Bed() as bed, FakeMonitoring() as monitoring, registered(bed, monitoring):
         _say(f"control plane ready after {time.monotonic() - began:.1f} s")
         _furnish(bed, args.config, args.speed)
-        settings = {**os.environ, "KUBECONFIG": str(bed.kubeconfig)}
-        return subprocess.run(args.command, env=settings, check=False).returncode
+        _say("simulated: Cloud Monitoring and its adapter; every pod reports that it is idle")
+        ended = threading.Event()
+        reports = threading.Thread(target=_report_idle, args=(bed, monitoring, ended), daemon=True)
+        reports.start()
+        try:
+            settings = {**os.environ, "KUBECONFIG": str(bed.kubeconfig)}
+            return subprocess.run(args.command, env=settings, check=False).returncode
+        finally:
+            ended.set()
+            reports.join()
+
+
+def _report_idle(bed: Bed, monitoring: FakeMonitoring, ended: threading.Event) -> None:
+    """What Managed Service for Prometheus would write of pods that nobody asks anything."""
+    kube = Kube.connect(bed.kubeconfig)
+    while not ended.wait(1):
+        for pod in kube.list("v1", "Pod", labels=_CELL):
+            meta = pod["metadata"]
+            for metric in METRICS.values():
+                monitoring.set(metric, {meta["name"]: 0}, namespace=meta["namespace"])
 
 
 def _furnish(bed: Bed, config_file: Path, speed: float) -> None:
