@@ -219,6 +219,12 @@ def test_the_command_installs_and_says_where(
     assert "nobody is at a terminal to confirm the cluster" in said
 
 
+def deployed(kube: Kube, namespace: str) -> bool:
+    """Whether helm has noted its success: it is then past every request of its own."""
+    records = kube.list("v1", "Secret", namespace, labels="owner=helm,status=deployed")
+    return bool(records) and bool(pods(kube, namespace))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_reaches_helm_and_the_next_run_goes_on(
     command: Callable[..., subprocess.Popen[str]],
@@ -230,7 +236,7 @@ def test_a_signal_reaches_helm_and_the_next_run_goes_on(
 ) -> None:
     bed.stages.never_ready("a")
     process = command("--yes")
-    until(lambda: pods(bed.kube, namespace), SECONDS, "pods are there")
+    until(lambda: deployed(bed.kube, namespace), SECONDS, "helm has ended")
     process.send_signal(number)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
