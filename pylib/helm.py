@@ -182,7 +182,7 @@ def _missing(helm: Path) -> str:
 class HelmError(ToolFailedError):
     """Helm refused, or failed at, an operation; ``away`` says that the server was not there."""
 
-    def __init__(self, message: str, *, away: bool) -> None:
+    def __init__(self, message: str, *, away: bool = False) -> None:
         super().__init__(message)
         self.away = away
 

@@ -4,8 +4,9 @@ set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 TOOLS_BIN=$ROOT/.tools/bin
-# The caller's own PATH, for the scripts that look for what they may use instead of installing it.
-export OUTER_PATH=$PATH
+# The caller's own PATH, also under another script here, for those that look for what they may use
+# instead of installing it.
+export OUTER_PATH=${PATH//"$TOOLS_BIN:$ROOT/.venv/bin:"/}
 export PATH=$TOOLS_BIN:$ROOT/.venv/bin:$PATH
 cd "$ROOT"
 

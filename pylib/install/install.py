@@ -227,16 +227,30 @@ class _Run:
         return self._patiently(lambda: self._upgrade(site, force=force))
 
     def _patiently(self, step: Callable[[], T]) -> T:
-        """Run a step of helm's again after the server went away in the middle of it."""
+        """Run a step of helm's again after the server went away in the middle of it.
+
+        A server that is back may not list all its kinds for seconds more, and what helm then
+        refuses for that is the outage's fault too.
+        """
+        was_away = False
         for _ in range(_AWAY_TRIES):
             try:
                 return step()
             except HelmError as error:
-                if not error.away or self._deadline.passed:
+                was_away = was_away or error.away
+                if not was_away or self._deadline.passed:
                     raise
                 self._say(f"the API server went away while helm worked, which runs again: {error}")
-            self._kube.version()  # comes back when the server does
+            self._wait_until_back()
         return step()
+
+    def _wait_until_back(self) -> None:
+        """The server answers, and lists every kind of the release, as it did at the checks."""
+        self._kube.version()  # comes back when the server does
+        self._kube.forget_kinds()
+        wanted = {(manifest.api_version, manifest.kind) for manifest in self._manifests}
+        while not all(self._kube.serves(*kind) for kind in wanted) and not self._deadline.passed:
+            self._deadline.pause()
 
     def _upgrade(self, site: Site, *, force: bool) -> str:
         history = self._helm.history()

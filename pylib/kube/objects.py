@@ -81,6 +81,10 @@ class Kube:
         """Whether the server has the kind; asked anew until it has."""
         return self._resource(api_version, kind) is not None
 
+    def forget_kinds(self) -> None:
+        """Ask anew for every kind: the server may have changed."""
+        self._kinds.clear()
+
     def get(
         self, api_version: str, kind: str, name: str, namespace: str | None = None
     ) -> Body | None:

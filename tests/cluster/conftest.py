@@ -13,7 +13,7 @@ from pylib.errors import KubeError
 from pylib.kube import Kube
 from tests.cluster.bed.bed import TOOLS, Bed, missing_binaries
 from tests.cluster.bed.wait import until
-from tests.cluster.installing import Installer
+from tests.cluster.installing import Installer, wrapped
 from tests.cluster.release import POOL, ZONE_A, Helm
 
 
@@ -129,3 +129,16 @@ def install(bed: Bed, namespace: str, tmp_path: Path, monkeypatch: pytest.Monkey
     """Helm 4, unless the test says another."""
     monkeypatch.setenv("VFS_HELM", str(TOOLS / "helm"))
     return Installer(bed, namespace, tmp_path)
+
+
+@pytest.fixture
+def slow_helm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A helm that, at an upgrade, waits in the middle until the file ``go`` is there, once."""
+    return wrapped(
+        tmp_path,
+        monkeypatch,
+        """
+        touch "$folder/began"
+        while [ ! -e "$folder/go" ]; do sleep 0.05; done
+        """,
+    )

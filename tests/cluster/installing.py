@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 
 from pylib.errors import InstallError
 from pylib.install.install import Installed, Options, install_release
+from pylib.kube import Body, Kube
 from pylib.release import release_of_values
-from tests.cluster.bed.bed import Bed
+from tests.cluster.bed.bed import ROOT, Bed
+from tests.cluster.bed.wait import until
 from tests.cluster.release import (
     NAME,
     SECONDS,
@@ -59,3 +62,45 @@ class Installer:
 def codes(message: str) -> list[str]:
     """The code of each error in a refusal."""
     return [line.split()[1] for line in message.splitlines() if line.startswith("error ")]
+
+
+def wrapped(folder: Path, monkeypatch: pytest.MonkeyPatch, before: str) -> Path:
+    """Helm with a script that runs before its first upgrade; returns the folder of its marks."""
+    real = ROOT / ".tools" / "bin" / "helm"
+    tool = folder / "bin" / "helm"
+    tool.parent.mkdir()
+    tool.write_text(
+        "#!/bin/sh\n"
+        f"folder={folder} real={real}\n"
+        'if [ "$1" = upgrade ] && [ ! -e "$folder/began" ]; then\n'
+        f"{before}\n"
+        "fi\n"
+        'exec "$real" "$@"\n'
+    )
+    tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("VFS_HELM", str(tool))
+    return folder
+
+
+_DEFINITION = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+_MONITORING = "podmonitorings.monitoring.googleapis.com"
+
+
+def remove_kind(bed: Bed) -> Body:
+    """Take PodMonitoring from the cluster; returns its definition, for :func:`add_kind`."""
+    kept = bed.kube.get(*_DEFINITION, _MONITORING) or {}
+    bed.kube.delete(*_DEFINITION, _MONITORING)
+    until(lambda: not _monitoring_is_served(bed), 30, "it went")
+    return kept
+
+
+def add_kind(bed: Bed, kept: Body) -> None:
+    """Undo :func:`remove_kind`."""
+    meta = {"name": _MONITORING, "annotations": kept["metadata"]["annotations"]}
+    bed.kube.create({**kept, "metadata": meta})
+    until(lambda: _monitoring_is_served(bed), 30, "it is back")
+
+
+def _monitoring_is_served(bed: Bed) -> bool:
+    """Asked anew, since a client keeps what it learned."""
+    return Kube.connect(bed.kubeconfig).serves("monitoring.googleapis.com/v1", "PodMonitoring")

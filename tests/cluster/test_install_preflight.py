@@ -13,7 +13,7 @@ from pylib.kube import Body, Kube
 from pylib.release import release_of_values
 from tests.cluster.bed.bed import Bed
 from tests.cluster.bed.wait import until
-from tests.cluster.installing import CONTEXT, SCALED, SHM, Installer, codes
+from tests.cluster.installing import CONTEXT, SCALED, SHM, Installer, add_kind, codes, remove_kind
 from tests.cluster.release import (
     NAME,
     TWO_CELLS,
@@ -123,12 +123,9 @@ def test_no_namespace_is_a_problem_unless_it_may_be_made(
 def test_a_cluster_without_managed_prometheus_is_told_with_both_ways_out(
     install: Installer, bed: Bed, nodes: None
 ) -> None:
-    version, plural = "monitoring.googleapis.com/v1", "podmonitorings.monitoring.googleapis.com"
-    kind = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
-    kept = bed.kube.get(*kind, plural) or {}
-    bed.kube.delete(*kind, plural)
+    version = "monitoring.googleapis.com/v1"
+    kept = remove_kind(bed)
     fresh = Kube.connect(bed.kubeconfig)
-    until(lambda: not Kube.connect(bed.kubeconfig).serves(version, "PodMonitoring"), 30, "it went")
     try:
         release = release_of_values(write_values(install.folder), NAME, install.namespace)
         with pytest.raises(InstallError) as caught:
@@ -146,11 +143,7 @@ def test_a_cluster_without_managed_prometheus_is_told_with_both_ways_out(
         dry = install_release(release, fresh, kubeconfig=bed.kubeconfig, options=options)
         assert dry.causes == ()
     finally:
-        meta = {"name": plural, "annotations": kept["metadata"]["annotations"]}
-        bed.kube.create({**kept, "metadata": meta})
-        until(
-            lambda: Kube.connect(bed.kubeconfig).serves(version, "PodMonitoring"), 30, "it is back"
-        )
+        add_kind(bed, kept)
 
 
 def test_a_restricted_namespace_takes_the_chart_as_it_is(

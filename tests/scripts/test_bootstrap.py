@@ -35,3 +35,15 @@ def test_a_venv_without_requirements_is_an_error(run: Run) -> None:
         1,
         "error: there is no scripts/requirements-docs.txt\n",
     )
+
+
+def test_a_script_under_another_never_takes_python_from_the_half_made_venv(
+    run: Run, program: Callable[[str, str], Path], project: Path
+) -> None:
+    tools, venv = project / ".tools" / "bin", project / ".venv" / "bin"
+    venv.mkdir(parents=True)
+    program("python3", "3.12.0").joinpath("python3").rename(venv / "python3")
+    old = program("python3", "3.10.13")
+    done = run("bootstrap", path=Path(f"{tools}:{venv}:{old}"), PYTHON="python3")
+    assert done.returncode == 1
+    assert "python3 is 3.10.13;" in done.stderr
