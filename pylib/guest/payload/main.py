@@ -7,6 +7,7 @@ was reported; 3 when a failure was; anything else tells the startup script to re
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
 import tempfile
@@ -38,6 +39,7 @@ def main() -> int:
 
 def run(text: str, report: Report, work: Path = _WORK) -> int:
     """Do the job in ``text``, and report; raises :class:`GuestError` when nobody can hear it."""
+    os.umask(0o022)  # the modes of the folders that containerd makes around each tree
     report.begin()
     folder = Path(tempfile.mkdtemp(prefix="vfs-", dir=work))
     try:
