@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ class Layer:
 
     def __init__(self, form: int = tarfile.PAX_FORMAT) -> None:
         self._bytes = io.BytesIO()
-        self._tar = tarfile.open(fileobj=self._bytes, mode="w", format=form)  # noqa: SIM115
+        self._tar = tarfile.open(fileobj=self._bytes, mode="w", format=form)
 
     def add(self, name: str, kind: bytes = tarfile.REGTYPE, **about: Any) -> Layer:
         """One entry; ``about``: content, mode, uid, gid, mtime, link, device, xattrs."""
@@ -77,11 +78,12 @@ class Layer:
 
 @dataclass
 class Image:
-    """``manifest`` by its media type, and all blobs by digest."""
+    """``manifest`` of a media type, all blobs, and the manifests that an index lists, by digest."""
 
     manifest: bytes
     media_type: str
     blobs: dict[str, bytes] = field(default_factory=dict)
+    manifests: dict[str, tuple[bytes, str]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -102,6 +104,14 @@ def gzipped(layer: Layer | bytes) -> Packed:
     """A gzip layer; the same bytes each time."""
     tar = layer if isinstance(layer, bytes) else layer.tar()
     return Packed(gzip.compress(tar, 6, mtime=0), digest_of(tar), "gzip")
+
+
+def zstd(layer: Layer | bytes) -> Packed:
+    """A zstd layer, by the program of that name."""
+    tar = layer if isinstance(layer, bytes) else layer.tar()
+    words = ("zstd", "-q", "-c")
+    packed = subprocess.run(words, input=tar, capture_output=True, check=True)
+    return Packed(packed.stdout, digest_of(tar), "zstd")
 
 
 def plain(layer: Layer | bytes) -> Packed:
@@ -151,3 +161,23 @@ def _layer_type(layer: Packed, *, docker: bool) -> str:
     if docker:
         return f"{DOCKER}.image.rootfs.diff.tar" + (f".{layer.suffix}" if layer.suffix else "")
     return f"{OCI}.layer.v1.tar" + (f"+{layer.suffix}" if layer.suffix else "")
+
+
+def index(images: Sequence[tuple[str, Image]], *, docker: bool = False) -> Image:
+    """A list of images, one for each architecture; ``unknown`` is that of an attestation."""
+    kind = f"{DOCKER}.distribution.manifest.list.v2+json" if docker else f"{OCI}.index.v1+json"
+    rows = [
+        {
+            "mediaType": it.media_type,
+            "digest": it.digest,
+            "size": len(it.manifest),
+            "platform": {
+                "architecture": name,
+                "os": "unknown" if name == "unknown" else "linux",
+            },
+        }
+        for name, it in images
+    ]
+    body = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": rows}).encode()
+    held = {digest: blob for _, it in images for digest, blob in it.blobs.items()}
+    return Image(body, kind, held, {it.digest: (it.manifest, it.media_type) for _, it in images})

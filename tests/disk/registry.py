@@ -46,9 +46,9 @@ class Registry:
         repository, _, tag = name.partition(":")
         for digest, blob in image.blobs.items():
             self._documents[f"{repository}/blobs/{digest}"] = (blob, "application/octet-stream")
-        for target in (tag, image.digest):
-            key = f"{repository}/manifests/{target}"
-            self._documents[key] = (image.manifest, image.media_type)
+        whole = (image.manifest, image.media_type)
+        for target, held in {**image.manifests, tag: whole, image.digest: whole}.items():
+            self._documents[f"{repository}/manifests/{target}"] = held
         return f"{self.address}/{name}"
 
     def answer(self, path: str, authorization: str, asked_range: str) -> Answer:
@@ -94,6 +94,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """A manifest, a blob or a part of one."""
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        """What containerd asks a tag for."""
+        self._answer()
+
+    def _answer(self) -> None:
         secret = self.headers.get("Authorization", "")
         answer = self.server.registry.answer(self.path, secret, self.headers.get("Range", ""))
         self.send_response(answer.status)
@@ -101,10 +108,11 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers:
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer.body[: len(answer.body) - answer.cut])
+        if self.command == "GET":
+            self.wfile.write(answer.body[: len(answer.body) - answer.cut])
         self.close_connection = self.close_connection or bool(answer.cut)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, *_: object) -> None:
         """Nothing."""
 
 
