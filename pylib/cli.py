@@ -20,6 +20,7 @@ VERBS = {
     "init": "write a commented config to start from",
     "doctor": "check that a project can bake and serve, before anything is made",
     "bake": "make the disk images, and note them in the lock file",
+    "gc": "find what dead bakes left behind, and delete it when told to",
     "values": "write the chart values that follow from config and lock",
     "render": "render the chart for a config, or for a values file",
     "validate": "check configs, values files, or manifests that any tool made",

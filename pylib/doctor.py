@@ -18,6 +18,9 @@ from pylib.facts import gke_bake, machines
 
 Found = Iterator["Check"]
 
+_NO_WAY = frozenset({Kind.CREDENTIALS, Kind.TLS, Kind.PROXY})
+"""Failures that every further check would meet too."""
+
 
 class State(StrEnum):
     """``unknown``: the check could not be made; ``note``: nothing to check, but to know."""
@@ -57,13 +60,13 @@ def examine(cloud: Cloud, question: Question) -> tuple[Check, ...]:
             found += check(cloud, question)
         except CallError as error:
             found.append(_unknown(name, error))
-            if error.kind in {Kind.CREDENTIALS, Kind.TLS}:
+            if error.kind in _NO_WAY:
                 break
     return tuple(found)
 
 
 def _unknown(name: str, error: CallError) -> Check:
-    sure = error.kind in {Kind.CREDENTIALS, Kind.TLS, Kind.DENIED, Kind.DISABLED, Kind.ABSENT}
+    sure = error.kind in {*_NO_WAY, Kind.DENIED, Kind.DISABLED, Kind.ABSENT}
     state = State.FAILED if sure else State.UNKNOWN
     return Check(name, state, f"{error.what}: {error.detail}", FIXES[error.kind])
 

@@ -10,6 +10,7 @@ from pylib.bake.plan import EXPIRES, INPUTS, OWNER, PHASE, RUN, Bake, Inputs, Pl
 from pylib.config.model import Config
 from pylib.errors import ConfigError, Problem
 from pylib.facts.disks import DISK_TYPES
+from pylib.guest.payload.job import ENDPOINTS
 from pylib.names import MAX_NAME
 from pylib.values import serving_image
 
@@ -23,6 +24,8 @@ _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 _ZONE = re.compile(r"[a-z]+-[a-z]+[0-9]+-[a-z]")
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?")
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._/-]*)?")
 _RESERVED = (RUN, OWNER, EXPIRES, INPUTS, PHASE)
 
 
@@ -47,6 +50,8 @@ class Options:
     storage_locations: tuple[str, ...] = ()
     payload: str = "direct"
     log_bucket: str | None = None
+    mirrors: tuple[tuple[str, str], ...] = ()
+    """Registry host and address to ask in its place, the host itself last of all."""
 
 
 def image_request(config: Config, options: Options, file: str, zones: tuple[str, ...]) -> Bake:
@@ -79,9 +84,21 @@ def image_request(config: Config, options: Options, file: str, zones: tuple[str,
             "images": list(unique),
             "payload": options.payload,
             "auth": "service-account" if options.service_account else "none",
+            **_endpoints(options.mirrors),
         },
         log_bucket=options.log_bucket,
     )
+
+
+def _endpoints(mirrors: tuple[tuple[str, str], ...]) -> dict[str, dict[str, list[str]]]:
+    found: dict[str, list[str]] = {}
+    for host, address in mirrors:
+        found.setdefault(host, []).append(address.rstrip("/"))
+    whole = {
+        host: [*addresses, *ENDPOINTS.get(host, (f"https://{host}",))]
+        for host, addresses in found.items()
+    }
+    return {"endpoints": whole} if whole else {}
 
 
 def _place(config: Config, options: Options, zones: tuple[str, ...]) -> Place:
@@ -131,6 +148,11 @@ def _option_problems(config: Config, options: Options) -> list[Problem]:
         if not _ZONE.fullmatch(zone) or not zone.startswith(f"{config.region}-"):
             fix = f"Write a zone such as {config.region}-a."
             found.append(Problem("--zone", f"{zone!r} is no zone of {config.region}", fix))
+    for host, address in options.mirrors:
+        if not _HOST.fullmatch(host) or not _ADDRESS.fullmatch(address):
+            message = f"{host}={address} is no registry and address"
+            fix = "Write HOST=URL: docker.io=https://registry.example.com"
+            found.append(Problem("--mirror", message, fix))
     if options.disk_type not in DISK_TYPES:
         known = ", ".join(DISK_TYPES)
         message = f"{options.disk_type!r} is not known"

@@ -132,6 +132,7 @@ class Workbench:
                 repeat = error.kind in AGAIN or error.kind is Kind.EXISTS
                 if not repeat or attempt == AGAIN_TRIES - 1:
                     raise
+                self._clear_failed(step, target)
                 self.compute.clock.sleep(pause)
                 pause, request_id = min(AGAIN_LONGEST, 2 * pause), self.new_id()
             else:
@@ -140,6 +141,12 @@ class Workbench:
                     raise BakeError(f"{target}: was made, and is not there any more.")
                 return self._claimed(target, found)
         raise AssertionError("the last attempt returns or raises")
+
+    def _clear_failed(self, step: str, target: Target) -> None:
+        """An image stays, FAILED, after an operation that failed, and keeps the name taken."""
+        found = self._look(target)
+        if found is not None and failed(found):
+            self.delete(f"delete-{step}", target, known_id=found.id)
 
     def _request_id(self, step: str) -> str:
         """That of an unfinished try, which the service then knows; or a new one."""

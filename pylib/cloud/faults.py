@@ -27,6 +27,7 @@ class Kind(StrEnum):
     DISABLED = "disabled"
     CREDENTIALS = "credentials"
     TLS = "tls"
+    PROXY = "proxy"
     INVALID = "invalid"
 
 
@@ -66,6 +67,8 @@ FIXES: Mapping[Kind, str] = {
     Kind.DISABLED: "Enable the API that the message names: gcloud services enable NAME.",
     Kind.CREDENTIALS: "Run: gcloud auth application-default login",
     Kind.TLS: "A proxy may replace certificates: name its authority's file in REQUESTS_CA_BUNDLE.",
+    Kind.PROXY: "Something on the way refuses: check HTTPS_PROXY and NO_PROXY, or ask who runs the "
+    "proxy to let googleapis.com through.",
     Kind.INVALID: "The request itself is wrong; see the message.",
 }
 """The next step for each kind."""

@@ -216,7 +216,8 @@ class _Running:
         power.register_timers(self.world)
         self.journal = Journal(self.store)
         self.dispatcher = Dispatcher(self.world, Router(ROUTES), owner.faults, self.journal)
-        self.server = Server(Batching(self.dispatcher), int(owner.url.rpartition(":")[2]))
+        port = int(owner.url.rpartition(":")[2])
+        self.server = Server(Batching(self.dispatcher), port, owner.clock.time)
         self.world.url = f"http://{self.server.address}"
         jobs.start()
         self.server.start()

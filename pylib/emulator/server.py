@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
@@ -22,10 +24,10 @@ class Serves(Protocol):
 
 
 class Server:
-    """A server in a thread of its own; ``port`` 0 is any that is free."""
+    """A server in a thread of its own; ``port`` 0 is any that is free; ``now`` dates answers."""
 
-    def __init__(self, serves: Serves, port: int = 0) -> None:
-        self._http = _Http(("127.0.0.1", port), serves)
+    def __init__(self, serves: Serves, port: int = 0, now: Callable[[], float] = time.time) -> None:
+        self._http = _Http(("127.0.0.1", port), serves, now)
         self.port = int(self._http.server_address[1])
         self._thread = threading.Thread(
             target=self._http.serve_forever, args=(0.05,), name="emulator-http", daemon=True
@@ -53,9 +55,10 @@ class _Http(ThreadingHTTPServer):
     block_on_close = False  # a request that is held up on purpose must not hold up the stop
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], serves: Serves) -> None:
+    def __init__(self, address: tuple[str, int], serves: Serves, now: Callable[[], float]) -> None:
         super().__init__(address, _Handler)
         self.serves = serves
+        self.now = now
         self._open: set[socket.socket] = set()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -117,6 +120,10 @@ class _Handler(BaseHTTPRequestHandler):
         if found.status != 204:
             self.wfile.write(found.body)
         self.wfile.flush()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The emulator's time, which a test may have moved."""
+        return super().date_time_string(self.server.now() if timestamp is None else timestamp)
 
     def log_message(self, *args: Any, **kwargs: Any) -> None:
         """The journal has it."""

@@ -6,14 +6,13 @@ import argparse
 import getpass
 import time
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from pylib.errors import EXIT_OK, ConfigError, Problem
 
 if TYPE_CHECKING:
-    from pylib.bake.image import Pack, Step
+    from pylib.bake.image import Step
     from pylib.bake.plan import Bake
     from pylib.bake.request import Options
 
@@ -33,6 +32,7 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
     from pylib.bake.runner import Baked, Tools, bake_image
     from pylib.cloud.gcp import connect
     from pylib.config.parse import load_config
+    from pylib.guest.pack import metadata
     from pylib.lock import load_lock, lock_path
 
     config, lock = load_config(args.config), lock_path(args.config)
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
 
     journal = args.journal or args.config.with_name(f"{args.config.stem}.bake-image.journal")
     say = _progress(out)
-    baked = bake_image(bake, Tools(cloud, journal, _pack(), say), keep)
+    baked = bake_image(bake, Tools(cloud, journal, metadata, say), keep)
     word = "is there already" if baked.reused else "is published"
     out.write(f"image {baked.image.name} {word} (id {baked.image.id})\nwrote {lock}\n")
     out.write(f"{sum(cloud.counts.values())} calls to Google Cloud\n")
@@ -78,6 +78,13 @@ def _image_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--storage-location", action="append", default=[])
     parser.add_argument("--payload", choices=["direct", "containerd"], default="direct")
+    parser.add_argument(
+        "--mirror",
+        action="append",
+        default=[],
+        metavar="HOST=URL",
+        help="ask there first for images of the registry HOST; repeatable",
+    )
     parser.add_argument("--log-bucket", help="bucket for the VMs' serial output")
     parser.add_argument("--journal", type=Path, help="default: beside the config")
     parser.add_argument("--endpoint", help="address in place of Google's; default: VFS_ENDPOINT")
@@ -105,6 +112,7 @@ def _options(args: argparse.Namespace) -> Options:
         storage_locations=tuple(args.storage_location),
         payload=args.payload,
         log_bucket=args.log_bucket,
+        mirrors=tuple((host, url) for host, _, url in (it.partition("=") for it in args.mirror)),
     )
 
 
@@ -124,11 +132,6 @@ def _owner() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"  # a user id without a name, as in a container
-
-
-def _pack() -> Pack:
-    pack: Pack = import_module("pylib.guest.pack").metadata
-    return pack
 
 
 def _show(bake: Bake, out: TextIO) -> None:

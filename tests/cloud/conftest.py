@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pylib.cloud.gcp import connect
+from pylib.emulator import Emulator, ManualClock, Settings
+from tests.cloud import emulated_bake
 from tests.cloud.emulated import Bench, Raw, started
 
 
@@ -21,3 +24,14 @@ def emulated(tmp_path: Path) -> Iterator[Bench]:
 def raw(emulated: Bench) -> Raw:
     """Its raw client."""
     return emulated.raw
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[emulated_bake.Bench]:
+    """A bake on it: slow operations, a clock that moves when it is slept on."""
+    clock = ManualClock()
+    settings = Settings(project=emulated_bake.PROJECT, delays={"*": (1, 4)})
+    folder, guest = tmp_path / "emulator", emulated_bake.fill
+    with Emulator(folder, settings=settings, guest=guest, clock=clock) as emulator:
+        cloud = connect(emulated_bake.PROJECT, endpoint=emulator.url, clock=clock)
+        yield emulated_bake.Bench(emulator, cloud, tmp_path / "bake.journal")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ def refusal(status: int, reason: str, message: str = "no") -> Answer:
 class Stub:
     """Running; ``answers`` are used up, the last one stays."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.answers: list[Answer] = []
         self.asked: list[Asked] = []
         stub = self
@@ -88,7 +89,14 @@ class Stub:
                 """Quiet."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        if tls is not None:
+            # The handshake is the connection's own thread's, or one that fails would end them all.
+            self.server.socket = tls.wrap_socket(
+                self.server.socket, server_side=True, do_handshake_on_connect=False
+            )
+            vars(self.server)["handle_error"] = lambda *_: None  # the client hangs up: expected
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.server.server_address[1]}"
 
 
 def _json(raw: bytes) -> Any:
@@ -99,9 +107,9 @@ def _json(raw: bytes) -> Any:
 
 
 @contextmanager
-def serving() -> Iterator[Stub]:
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Stub]:
     """A stub that serves meanwhile."""
-    stub = Stub()
+    stub = Stub(tls)
     thread = threading.Thread(target=stub.server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

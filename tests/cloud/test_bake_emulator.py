@@ -2,103 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import signal
 import sys
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pylib.bake.plan import Bake
 from pylib.bake.request import Options, image_request
-from pylib.bake.runner import Baked, Tools, bake_image
 from pylib.cloud.faults import CallError, Kind
-from pylib.cloud.gcp import GoogleCloud, connect
 from pylib.cloud.records import DiskSpec
 from pylib.cloud.wait import wait
 from pylib.config.parse import load_config
 from pylib.doctor import Question, State, examine
-from pylib.emulator import Emulator, Fault, ManualClock, Settings, SimulatedVm
-from pylib.emulator.guest.simulated import Program, idle
+from pylib.emulator import Emulator, Fault, Settings, SimulatedVm
+from pylib.emulator.guest.simulated import idle
 from pylib.errors import BakeError, CloudError
 from pylib.proc import run
-from tests.cloud.baking import pack, request
+from tests.cloud.baking import request
+from tests.cloud.emulated_bake import IMAGE, PROJECT, Bench, fill
 from tests.cloud.fake import DIGEST
-
-PROJECT = "demo-project"
-IMAGE = f"projects/{PROJECT}/global/images/vllm-v0-33-0"
-
-
-def fill(vm: SimulatedVm) -> None:
-    """Do the job: fill the disk, or read what it holds; report; stop."""
-    job = json.loads(vm.metadata["vfs-job"])
-    disk = vm.disk("vfs-target")
-    if "verify" not in job:
-        with disk.open("r+b") as file:
-            file.write(DIGEST.encode())
-    with disk.open("rb") as file:
-        digest = file.read(len(DIGEST)).decode(errors="replace")
-    rows = [{"reference": name, "digest": DIGEST, "bytes": 5} for name in job["images"]]
-    report = {
-        "nonce": job["nonce"],
-        "phase": "done",
-        "result": "ok",
-        "digest": digest,
-        "facts": {"images": rows},
-    }
-    vm.set_attribute("vfs/report", json.dumps(report))
-    vm.power_off()
-
-
-@dataclass
-class Bench:
-    """An emulator and a client of it."""
-
-    emulator: Emulator
-    cloud: GoogleCloud
-    journal: Path
-    kept: list[Baked] = field(default_factory=list)
-    numbers: Any = field(default_factory=lambda: itertools.count(1))
-
-    def bake(self, bake: Bake | None = None) -> Baked:
-        """One run of the verb's core."""
-        asked = bake or request()
-        place = replace(asked.place, project=PROJECT, images_project=PROJECT)
-        tools = Tools(
-            compute=self.cloud,
-            journal=self.journal,
-            pack=pack,
-            say=lambda _: None,
-            new_id=lambda: str(uuid.UUID(int=next(self.numbers))),
-            new_token=lambda: f"{next(self.numbers):06x}",
-        )
-        return bake_image(replace(asked, place=place), tools, self.kept.append)
-
-    def restart(self, guest: Program) -> None:
-        """Another guest from now on."""
-        self.emulator.stop()
-        self.emulator.guest_program = guest
-        self.emulator.start()
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """Slow operations, a clock that moves when it is slept on."""
-    clock = ManualClock()
-    settings = Settings(project=PROJECT, delays={"*": (1, 4)})
-    with Emulator(tmp_path / "emulator", settings=settings, guest=fill, clock=clock) as emulator:
-        cloud = connect(PROJECT, endpoint=emulator.url, clock=clock)
-        yield Bench(emulator, cloud, tmp_path / "bake.journal")
-
-
-def _made(bench: Bench) -> list[str]:
-    """What there is of the bake, by path."""
-    return [path for path in bench.emulator.inventory().paths() if "vllm-v0-33-0" in path]
 
 
 def test_a_bake_leaves_its_published_image_and_touches_nothing_else(bench: Bench) -> None:
@@ -120,6 +46,7 @@ def test_a_second_bake_reuses_it(bench: Bench) -> None:
     assert bench.bake().reused
 
 
+@pytest.mark.fault("B1", "B2", "B4")
 @pytest.mark.parametrize("action", ["drop-before", "drop-after", "html-body", "garbage-body"])
 @pytest.mark.parametrize(
     "call",
@@ -141,9 +68,10 @@ def test_a_lost_or_spoilt_answer_changes_nothing(bench: Bench, call: str, action
     bench.bake()
 
     assert bench.emulator.faults.fired
-    assert _made(bench) == [IMAGE]
+    assert bench.made() == [IMAGE]
 
 
+@pytest.mark.fault("B6", "B9")
 @pytest.mark.parametrize(
     ("code", "kind"),
     [("QUOTA_EXCEEDED", Kind.QUOTA), ("PERMISSIONS_ERROR", Kind.DENIED)],
@@ -158,16 +86,17 @@ def test_an_operation_that_fails_leaves_nothing(
         bench.bake()
 
     assert caught.value.kind is kind
-    assert _made(bench) == []
+    assert bench.made() == []
 
 
+@pytest.mark.fault("B10")
 def test_a_stockout_moves_to_the_next_zone(bench: Bench) -> None:
     code = "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS"
     bench.emulator.faults.add(Fault("compute.instances.insert", "operation-error", code=code))
 
     bench.bake()
 
-    assert _made(bench) == [IMAGE]
+    assert bench.made() == [IMAGE]
     zones = [entry.path.split("/zones/")[1].split("/")[0] for entry in _inserts(bench)]
     assert zones == ["us-central1-a", "us-central1-b", "us-central1-b"]
 
@@ -176,6 +105,7 @@ def _inserts(bench: Bench) -> list[Any]:
     return bench.emulator.journal("compute.instances.insert")
 
 
+@pytest.mark.fault("B29")
 def test_an_organization_policy_is_named(bench: Bench) -> None:
     bench.emulator.change(policies=frozenset({"compute.vmExternalIpAccess"}))
     asked = request()
@@ -184,25 +114,27 @@ def test_an_organization_policy_is_named(bench: Bench) -> None:
         bench.bake(replace(asked, place=replace(asked.place, external_ip=True)))
 
     assert caught.value.kind is Kind.POLICY
-    assert _made(bench) == []
+    assert bench.made() == []
     bench.emulator.change(policies=frozenset({"compute.requireShieldedVm"}))
     bench.bake()
 
 
+@pytest.mark.fault("B19")
 def test_what_may_not_be_deleted_is_named(bench: Bench) -> None:
     bench.emulator.change(denied=frozenset({"compute.instances.delete"}))
 
     with pytest.raises(CloudError) as caught:
         bench.bake()
 
-    left = [path.rsplit("/", 1)[1] for path in _made(bench) if path != IMAGE]
+    left = [path.rsplit("/", 1)[1] for path in bench.made() if path != IMAGE]
     assert left
     assert [name for name in left if name not in str(caught.value)] == []
     bench.emulator.change(denied=frozenset())
     bench.bake()
-    assert _made(bench) == [IMAGE]
+    assert bench.made() == [IMAGE]
 
 
+@pytest.mark.fault("B4")
 def test_a_service_that_is_down_leaves_a_run_that_goes_on_later(bench: Bench) -> None:
     bench.emulator.faults.add(Fault("compute.images.insert", "status", times=0))
     with pytest.raises(CloudError, match="The run stays as it is"):
@@ -211,9 +143,10 @@ def test_a_service_that_is_down_leaves_a_run_that_goes_on_later(bench: Bench) ->
 
     bench.bake()
 
-    assert _made(bench) == [IMAGE]
+    assert bench.made() == [IMAGE]
 
 
+@pytest.mark.fault("B15")
 def test_the_service_deletes_the_vm_and_disks_of_a_client_that_never_comes_back(
     bench: Bench,
 ) -> None:
@@ -221,26 +154,28 @@ def test_the_service_deletes_the_vm_and_disks_of_a_client_that_never_comes_back(
     bench.emulator.faults.add(Fault("getGuestAttributes", "status", times=0))
     with pytest.raises(CloudError, match="The run stays as it is"):
         bench.bake()
-    assert len(_made(bench)) == 3
+    assert len(bench.made()) == 3
 
     for _ in range(120):
         bench.cloud.clock.sleep(60)
 
-    assert _made(bench) == []
+    assert bench.made() == []
 
 
+@pytest.mark.fault("B20")
 def test_a_vm_that_stops_without_a_report_ends_the_bake(bench: Bench) -> None:
     bench.restart(lambda vm: vm.power_off())
     with pytest.raises(BakeError, match="stopped before it reported its result"):
         bench.bake()
-    assert _made(bench) == []
+    assert bench.made() == []
 
 
+@pytest.mark.fault("B20")
 def test_a_preempted_vm_ends_the_bake(bench: Bench) -> None:
     bench.restart(lambda vm: bench.emulator.preempt("us-central1-a", vm.ref.name))
     with pytest.raises(BakeError, match="is gone before it reported"):
         bench.bake()
-    assert _made(bench) == []
+    assert bench.made() == []
 
 
 def test_a_half_written_image_is_not_published(bench: Bench) -> None:
@@ -257,9 +192,10 @@ def test_a_half_written_image_is_not_published(bench: Bench) -> None:
     bench.restart(lose)
     with pytest.raises(BakeError, match="not published"):
         bench.bake()
-    assert _made(bench) == []
+    assert bench.made() == []
 
 
+@pytest.mark.fault("B15")
 @pytest.mark.parametrize("kill_at", range(1, 21, 4))
 def test_a_process_that_is_killed_is_gone_on_with_by_the_next(tmp_path: Path, kill_at: int) -> None:
     settings = Settings(project=PROJECT, guest_attributes_per_minute=10_000, shutdown_seconds=0)
@@ -277,6 +213,7 @@ def test_a_process_that_is_killed_is_gone_on_with_by_the_next(tmp_path: Path, ki
         assert kill_at < 4 or any("vllm" in path for path in left)
 
 
+@pytest.mark.fault("B30")
 def test_doctor_finds_what_the_emulated_project_lacks(bench: Bench) -> None:
     config = load_config(Path("values/gemma-7b-fast/config.yaml"))
     config = config.model_copy(update={"project": PROJECT})

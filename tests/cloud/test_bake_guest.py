@@ -18,6 +18,7 @@ def client(tmp_path: Path) -> Client:
     return Client(FakeCompute(journal=journal), journal)
 
 
+@pytest.mark.fault("B20", "B24")
 @pytest.mark.parametrize(
     ("guest", "said"),
     [

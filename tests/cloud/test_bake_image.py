@@ -64,6 +64,7 @@ def test_vms_are_shielded_from_leaks_and_have_no_address(client: Client) -> None
     assert set(vm.spec.labels) >= {"bake-run", "bake-owner", "bake-expires", "bake-phase"}
 
 
+@pytest.mark.fault("B23")
 def test_a_second_bake_of_the_same_inputs_reuses_the_image(client: Client) -> None:
     first = client.bake()
     before = sum(client.cloud.counts.values())
@@ -83,6 +84,7 @@ def _occupied(cloud: FakeCompute, status: str, labels: dict[str, str]) -> Image:
     return image
 
 
+@pytest.mark.fault("B12", "B23")
 @pytest.mark.parametrize(
     ("labels", "status", "why"),
     [
@@ -110,6 +112,7 @@ def test_an_image_of_that_name_which_cannot_be_reused_is_left_alone(
     assert client.cloud.left() == []
 
 
+@pytest.mark.fault("B2")
 @pytest.mark.parametrize("call", ["insert_disk", "insert_instance", "insert_image"])
 @pytest.mark.parametrize("nth", [1, 2])
 def test_a_lost_reply_makes_no_second_resource(client: Client, call: str, nth: int) -> None:
@@ -122,6 +125,7 @@ def test_a_lost_reply_makes_no_second_resource(client: Client, call: str, nth: i
     assert client.cloud.counts[call] <= 2
 
 
+@pytest.mark.fault("B25")
 @pytest.mark.parametrize("call", ["insert_disk", "insert_instance", "insert_image"])
 def test_an_operation_that_ends_in_a_passing_error_gets_a_new_request(
     client: Client, call: str
@@ -136,6 +140,7 @@ def test_an_operation_that_ends_in_a_passing_error_gets_a_new_request(
     assert client.cloud.left() == []
 
 
+@pytest.mark.fault("B9")
 @pytest.mark.parametrize("call", ["insert_disk", "insert_instance", "insert_image"])
 def test_quota_ends_the_bake_and_leaves_nothing(client: Client, call: str) -> None:
     client.cloud.plan.append(Fault(call, "operation", code="QUOTA_EXCEEDED"))
@@ -149,6 +154,7 @@ def test_quota_ends_the_bake_and_leaves_nothing(client: Client, call: str) -> No
     assert not client.journal.exists()
 
 
+@pytest.mark.fault("B10")
 @pytest.mark.parametrize("code", ["ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", "STOCKOUT"])
 def test_a_stockout_goes_on_in_the_next_zone(client: Client, code: str) -> None:
     client.cloud.plan.append(Fault("insert_instance", "operation", code=code))
@@ -161,6 +167,7 @@ def test_a_stockout_goes_on_in_the_next_zone(client: Client, code: str) -> None:
     assert client.cloud.made()[0].labels["bake-phase"] == "published"
 
 
+@pytest.mark.fault("B10")
 def test_with_all_zones_out_each_is_named(client: Client) -> None:
     code = "ZONE_RESOURCE_POOL_EXHAUSTED"
     client.cloud.plan.append(Fault("insert_instance", "operation", code=code, times=0))
@@ -198,6 +205,7 @@ def test_the_check_reads_a_disk_from_the_image_read_only(client: Client) -> None
     assert check.disks[0].disk.endswith("-check")
 
 
+@pytest.mark.fault("B28")
 def test_labels_that_somebody_changes_meanwhile_are_kept(client: Client) -> None:
     def change() -> None:
         key = ("my-project", "vllm-v0-33-0")
@@ -213,6 +221,7 @@ def test_labels_that_somebody_changes_meanwhile_are_kept(client: Client) -> None
     assert image.labels["bake-phase"] == "published"
 
 
+@pytest.mark.fault("B22")
 def test_a_disk_that_took_the_name_is_not_imaged(client: Client) -> None:
     def swap() -> None:
         if len(client.cloud.vms) == 1 and not client.cloud.made():
@@ -241,12 +250,14 @@ def _status(client: Client, *statuses: str) -> None:
     client.cloud.plan.append(Fault("image", "nothing", run=look, times=0))
 
 
+@pytest.mark.fault("B23")
 def test_an_image_that_is_still_pending_is_waited_for(client: Client) -> None:
     _status(client, "PENDING", "PENDING", "READY")
     assert client.bake().image.status == "READY"
     assert client.cloud.left() == []
 
 
+@pytest.mark.fault("B23")
 def test_an_image_that_failed_is_deleted(client: Client) -> None:
     _status(client, "PENDING", "FAILED")
     with pytest.raises(BakeError, match="has status FAILED; it will not be ready"):
@@ -255,6 +266,7 @@ def test_an_image_that_failed_is_deleted(client: Client) -> None:
     assert client.cloud.left() == []
 
 
+@pytest.mark.fault("B7")
 def test_an_image_that_stays_pending_leaves_a_run_to_go_on_with(client: Client) -> None:
     _status(client, *["PENDING"] * 2000)
     with pytest.raises(CloudError, match="is PENDING after 7200 s"):
@@ -269,6 +281,7 @@ def test_a_guest_that_never_ends_is_given_up_after_the_timeout(client: Client) -
     assert client.cloud.left() == []
 
 
+@pytest.mark.fault("B16")
 def test_a_full_disk_while_cleaning_up_still_names_what_is_left(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +319,7 @@ def test_a_report_of_success_without_what_was_asked_for_is_none(facts: dict[str,
         content_of(report, (IMAGE,))
 
 
+@pytest.mark.fault("B18")
 @pytest.mark.parametrize("kind", [Kind.CREDENTIALS, Kind.UNKNOWN])
 @pytest.mark.parametrize("call", ["guest_attribute", "image", "insert_image", "disk"])
 def test_a_run_outlives_lost_credentials_and_an_unreachable_service(
@@ -321,6 +335,7 @@ def test_a_run_outlives_lost_credentials_and_an_unreachable_service(
     assert client.cloud.left() == []
 
 
+@pytest.mark.fault("B7")
 def test_an_image_that_appears_after_its_operation_timed_out_is_adopted(client: Client) -> None:
     client.cloud.plan.append(Fault("insert_image", "stuck"))
 
@@ -331,6 +346,7 @@ def test_an_image_that_appears_after_its_operation_timed_out_is_adopted(client: 
     assert client.cloud.counts["insert_image"] == 1
 
 
+@pytest.mark.fault("B21")
 def test_a_run_whose_vm_the_service_has_deleted_since_starts_anew(client: Client) -> None:
     client.cloud.plan.append(Fault("guest_attribute", "before", nth=3, kind=Kind.UNKNOWN))
     with pytest.raises(CloudError, match="The run stays as it is"):

@@ -37,6 +37,7 @@ def _calls(folder: Path) -> int:
     return client.cloud.calls
 
 
+@pytest.mark.fault("B15", "B17")
 @pytest.mark.parametrize("after", [False, True], ids=["before-call", "after-call"])
 @pytest.mark.parametrize("hours", [0, 2], ids=["at-once", "two-hours-later"])
 def test_killed_at_any_call_the_next_run_ends_as_an_undisturbed_one(
@@ -59,6 +60,7 @@ def test_killed_at_any_call_the_next_run_ends_as_an_undisturbed_one(
         assert _end(client) == wanted, f"killed at call {call}"
 
 
+@pytest.mark.fault("B15")
 def test_killed_twice_in_a_row_it_still_ends_the_same(tmp_path: Path) -> None:
     total = _calls(tmp_path / "whole")
     for first, second in itertools.product(range(3, total, 7), (2, 5, 9)):
@@ -79,6 +81,7 @@ def test_killed_twice_in_a_row_it_still_ends_the_same(tmp_path: Path) -> None:
         assert len(client.cloud.made()) == 1
 
 
+@pytest.mark.fault("B16")
 def test_a_journal_torn_at_its_end_is_resumed_from(tmp_path: Path) -> None:
     client = _client(tmp_path)
     client.cloud.kill_at, client.cloud.kill_after = 9, True
@@ -94,6 +97,7 @@ def test_a_journal_torn_at_its_end_is_resumed_from(tmp_path: Path) -> None:
     assert len(client.cloud.made()) == 1
 
 
+@pytest.mark.fault("B14")
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_in_any_phase_leaves_nothing_unpublished(
     tmp_path: Path, number: signal.Signals
@@ -116,6 +120,7 @@ def _send(number: int) -> Callable[[], None]:
     return lambda: os.kill(os.getpid(), number)
 
 
+@pytest.mark.fault("B14")
 def test_a_second_signal_prints_the_commands_for_what_is_left(tmp_path: Path) -> None:
     client = _client(tmp_path)
     client.cloud.plan.append(Fault("guest_attribute", "nothing", run=_send(signal.SIGINT)))
@@ -132,6 +137,7 @@ def test_a_second_signal_prints_the_commands_for_what_is_left(tmp_path: Path) ->
     assert client.cloud.left() == []
 
 
+@pytest.mark.fault("B14")
 def test_a_signal_after_the_publication_keeps_the_image(tmp_path: Path) -> None:
     client = _client(tmp_path)
     client.cloud.plan.append(Fault("delete_instance", "nothing", run=_send(signal.SIGTERM)))

@@ -24,6 +24,7 @@ def client(tmp_path: Path) -> Client:
     return Client(FakeCompute(journal=journal), journal)
 
 
+@pytest.mark.fault("B12")
 def test_a_strangers_disk_of_the_same_name_is_never_touched(client: Client) -> None:
     bench_disk = Disk("vllm-v0-33-0-x", "9", "us-central1-a", "READY", 60, "pd-ssd", {"who": "bob"})
 
@@ -59,6 +60,7 @@ def test_a_name_that_is_used_again_survives_the_cleanup(client: Client) -> None:
     assert [vm.record.id for vm in client.cloud.vms.values()] == ["4711"]
 
 
+@pytest.mark.fault("B19")
 def test_what_cannot_be_deleted_is_named_and_the_next_run_deletes_it(client: Client) -> None:
     client.cloud.guest = "fail"
     client.cloud.plan.append(Fault("delete_instance", "before", kind=Kind.DENIED))
@@ -86,6 +88,7 @@ def test_an_image_that_is_published_already_survives_what_fails_after(client: Cl
     assert client.cloud.left() == []
 
 
+@pytest.mark.fault("B17")
 @pytest.mark.parametrize(("hours", "same"), [(0, True), (2, False)])
 def test_a_request_id_is_used_again_as_long_as_the_service_remembers_it(
     client: Client, hours: int, same: bool
@@ -104,6 +107,7 @@ def test_a_request_id_is_used_again_as_long_as_the_service_remembers_it(
     assert (begun["request_id"] in client.cloud.requests) is same
 
 
+@pytest.mark.fault("B34")
 def test_a_resource_that_shows_only_after_the_cleanup_began_is_deleted(client: Client) -> None:
     """The insert's answer was lost on the way, and its effect came late."""
 
@@ -134,6 +138,7 @@ def test_a_published_image_with_leftovers_is_kept_and_they_are_named(client: Cli
     assert len(client.cloud.made()) == 1
 
 
+@pytest.mark.fault("B13")
 def test_two_bakes_with_one_journal_exclude_each_other(client: Client) -> None:
     other = Client(client.cloud, client.journal)
     failures: list[str] = []
@@ -152,6 +157,7 @@ def test_two_bakes_with_one_journal_exclude_each_other(client: Client) -> None:
     assert len(client.cloud.made()) == 1
 
 
+@pytest.mark.fault("B13")
 def test_two_bakes_on_two_machines_make_one_image(client: Client, tmp_path: Path) -> None:
     other = Client(client.cloud, tmp_path / "other.journal", numbers=iter(range(10**6, 10**7)))
     failures: list[str] = []
@@ -171,6 +177,7 @@ def test_two_bakes_on_two_machines_make_one_image(client: Client, tmp_path: Path
     assert client.cloud.left() == []
 
 
+@pytest.mark.fault("B13")
 def test_of_two_bakes_that_started_together_the_later_image_gives_way(
     client: Client, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def _problems(config: Config, **options: Any) -> list[str]:
     return [f"{problem.path} {problem.message}" for problem in caught.value.problems]
 
 
+@pytest.mark.fault("I8")
 def test_without_images_the_serving_image_is_baked() -> None:
     bake = image_request(_config(), Options(owner="me"), "c", ("us-central1-a", "us-central1-f"))
     assert bake.inputs.images == (IMAGE,)
@@ -46,6 +47,7 @@ def test_without_images_the_serving_image_is_baked() -> None:
     assert not bake.place.external_ip
 
 
+@pytest.mark.fault("I8")
 def test_options_outweigh_the_config() -> None:
     config = _config(name="cache", images=("docker.io/a/b:c",), sizeGiB=200)
     bake = image_request(config, Options(owner="me"), "c", ())
@@ -59,6 +61,7 @@ def test_options_outweigh_the_config() -> None:
     assert bake.place.zones == ("us-central1-c",)
 
 
+@pytest.mark.fault("I1", "I2", "I4", "I7")
 def test_all_problems_are_told_at_once() -> None:
     found = _problems(
         _config(enabled=False, existing=True, name="x"),
@@ -89,6 +92,7 @@ def test_all_problems_are_told_at_once() -> None:
     ]
 
 
+@pytest.mark.fault("I8")
 def test_no_image_at_all_is_a_problem() -> None:
     config = _config().model_copy(update={"serving": None})
     assert _problems(config) == ["imageCache.images names no image to bake"]
@@ -117,6 +121,7 @@ def test_every_name_of_a_run_is_one_of_compute_engine(name: str) -> None:
     assert run_name(name, "r1") != run_name(name, "r2")
 
 
+@pytest.mark.fault("I8")
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=80), st.just(DIGEST)), max_size=200))
 def test_labels_and_description_stay_within_what_the_service_takes(
     images: list[tuple[str, str]],
@@ -175,3 +180,24 @@ def test_an_estimate_grows_with_the_disk_and_admits_what_it_does_not_know() -> N
     assert estimate(big).month == 30
     odd = replace(small, place=replace(small.place, machine_type="x9-mega-3"))
     assert estimate(odd).dollars is None
+
+
+def test_a_mirror_is_asked_before_the_registry_itself() -> None:
+    mirrors = (("docker.io", "https://m.example/hub/"), ("ghcr.io", "http://10.0.0.2:5000"))
+    bake = image_request(_config(), Options(owner="me", mirrors=mirrors), "c", ())
+    assert bake.job["endpoints"] == {
+        "docker.io": [
+            "https://m.example/hub",
+            "https://mirror.gcr.io",
+            "https://registry-1.docker.io",
+        ],
+        "ghcr.io": ["http://10.0.0.2:5000", "https://ghcr.io"],
+    }
+    assert "endpoints" not in image_request(_config(), Options(owner="me"), "c", ()).job
+
+
+@pytest.mark.parametrize("mirror", [("docker.io", "m.example"), ("a b", "https://m"), ("x", "")])
+def test_a_mirror_is_host_and_address(mirror: tuple[str, str]) -> None:
+    assert _problems(_config(), mirrors=(mirror,)) == [
+        f"--mirror {mirror[0]}={mirror[1]} is no registry and address"
+    ]

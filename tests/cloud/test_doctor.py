@@ -119,6 +119,7 @@ def test_each_obstacle_is_named_with_its_fix(
     assert _bad(_examine(cloud)) == [Check(name, State.FAILED, text, fix)]
 
 
+@pytest.mark.fault("B30")
 @pytest.mark.parametrize("gateways", [(), (Nat("other", ()),), (Nat("default", ("x",)),)])
 def test_a_vm_without_a_way_out_is_named_with_cloud_nat_and_the_opt_in(
     gateways: tuple[Nat, ...],
@@ -134,6 +135,7 @@ def test_a_vm_without_a_way_out_is_named_with_cloud_nat_and_the_opt_in(
     assert _bad(_examine(cloud, external_ip=True)) == []
 
 
+@pytest.mark.fault("B30")
 def test_private_google_access_is_enough_for_images_on_artifact_registry() -> None:
     images = ("us-docker.pkg.dev/p/r/vllm:v1",)
     assert _bad(_examine(FakeCloud(gateways=()), images=images)) == []

@@ -14,8 +14,12 @@ import pytest
 
 from pylib.cloud.clock import SystemClock
 from pylib.emulator import Emulator
+from pylib.errors import BakeError
 from pylib.proc import Completed, run
+from tests.cloud.baking import IMAGE as BAKED
 from tests.cloud.emulated import PROJECT, ZONE, Raw
+from tests.cloud.emulated_bake import Bench, fail
+from tests.cloud.fake import DIGEST
 
 pytestmark = pytest.mark.skipif(
     shutil.which("gcloud") is None,
@@ -38,6 +42,7 @@ class Gcloud:
             "CLOUDSDK_CONFIG": str(folder / "gcloud"),
             "CLOUDSDK_CORE_PROJECT": PROJECT,
             "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+            "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "true",
             "CLOUDSDK_CORE_CHECK_GCE_METADATA": "false",
             "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
             "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
@@ -75,10 +80,10 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield one
 
 
-@pytest.fixture
-def gcloud(emulator: Emulator, tmp_path: Path) -> Gcloud:
+@pytest.fixture(scope="module")
+def gcloud(emulator: Emulator) -> Gcloud:
     """gcloud against it."""
-    return Gcloud(emulator, tmp_path)
+    return Gcloud(emulator, emulator.folder)
 
 
 def test_disks_are_created_listed_described_and_deleted(gcloud: Gcloud) -> None:
@@ -93,17 +98,65 @@ def test_disks_are_created_listed_described_and_deleted(gcloud: Gcloud) -> None:
     assert "was not found" in gcloud.refused("compute disks describe weights")
 
 
-def test_what_a_bake_made_is_listed_described_and_deleted(gcloud: Gcloud) -> None:
+def test_images_are_created_listed_described_and_deleted(gcloud: Gcloud) -> None:
     gcloud("compute images create second --source-disk=source --family=vllm-cache")
     listed = gcloud.json("compute images list --no-standard-images --filter=family=vllm-cache")
     assert [image["name"] for image in listed] == ["second", "vllm-openai-image"]
-    image = gcloud.json("compute images describe vllm-openai-image")
-    assert (image["status"], image["labels"]) == ("READY", {"bake-owner": "me"})
     newest = gcloud.json("compute images describe-from-family vllm-cache")
     assert newest["name"] == "second"
     everything = [image["name"] for image in gcloud.json("compute images list")]
     assert "debian-12-bookworm-v20261110" in everything
     gcloud("compute images delete second")
+
+
+def test_snapshots_are_created_listed_described_and_deleted(gcloud: Gcloud) -> None:
+    gcloud("compute snapshots create kept --source-disk=source --labels=bake-owner=me")
+    [snapshot] = gcloud.json("compute snapshots list --filter=labels.bake-owner=me")
+    assert (snapshot["name"], snapshot["status"]) == ("kept", "READY")
+    gcloud("compute disks create restored --source-snapshot=kept --type=pd-ssd")
+    disk = gcloud.json("compute disks describe restored")
+    assert disk["sourceSnapshot"].endswith("/global/snapshots/kept")
+    gcloud("compute snapshots delete kept")
+    assert gcloud.json("compute snapshots list") == []
+
+
+def test_the_image_of_a_bake_is_listed_described_used_and_deleted(
+    bench: Bench, tmp_path: Path
+) -> None:
+    image = bench.bake().image
+    gcloud = Gcloud(bench.emulator, tmp_path)
+    query = "compute images list --no-standard-images --filter=labels.bake-phase=published"
+    [found] = gcloud.json(query)
+    assert found["name"] == image.name
+    shown = gcloud.json(f"compute images describe {image.name}")
+    assert (shown["id"], shown["family"], shown["labels"]) == (
+        image.id,
+        "vllm-cache",
+        dict(image.labels),
+    )
+    assert json.loads(shown["description"])["images"] == [[BAKED, DIGEST]]
+    bench.emulator.change(delays={})  # the bench's clock stands still while gcloud waits
+    gcloud(f"compute images delete {image.name}")
+    assert bench.made() == []
+
+
+def test_the_commands_that_a_bake_prints_delete_what_it_left(bench: Bench, tmp_path: Path) -> None:
+    bench.restart(fail)
+    bench.emulator.change(denied=frozenset({"compute.instances.delete"}))
+    with pytest.raises(BakeError) as caught:
+        bench.bake()
+    bench.emulator.change(denied=frozenset(), delays={})
+    gcloud = Gcloud(bench.emulator, tmp_path)
+    assert len(bench.made()) == 3
+
+    lines = [line.strip() for line in str(caught.value).splitlines()]
+    commands = [line.partition("    #")[0] for line in lines if line.startswith("gcloud ")]
+    codes = [gcloud(command[len("gcloud ") :], ok_codes=(0, 1)) for command in commands]
+
+    assert bench.made() == []
+    assert codes[0].code == 0
+    # A VM takes its disks with it; those that are gone by then are told as such.
+    assert all(done.code == 0 or "was not found" in done.stderr for done in codes)
 
 
 def test_a_vm_holds_its_disk_until_it_is_stopped_and_deleted(gcloud: Gcloud) -> None:
@@ -166,6 +219,7 @@ def test_a_node_pool_that_gke_refuses_is_refused(gcloud: Gcloud) -> None:
     assert "[pd-ssd, a4-highgpu-8g] features are not compatible" in why
 
 
+@pytest.mark.fault("B33")
 def test_the_tutorials_role_is_bound_as_it_stands(gcloud: Gcloud) -> None:
     gcloud(
         f"projects add-iam-policy-binding projects/{PROJECT} "

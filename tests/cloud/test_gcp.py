@@ -72,6 +72,7 @@ def test_found_absent_and_unknown_are_three_answers(stub: Stub, cloud: GoogleClo
     assert _error(lambda: cloud.disk("us-central1-a", "d")).kind is Kind.UNKNOWN
 
 
+@pytest.mark.fault("B1", "B3", "B4")
 @pytest.mark.parametrize(
     "passing",
     [
@@ -128,6 +129,7 @@ def test_a_refusal_is_not_tried_again_and_has_its_kind(
     assert str(error).startswith("disks.insert d: ")
 
 
+@pytest.mark.fault("B3")
 def test_retry_after_is_honoured_in_seconds_and_as_a_date(stub: Stub, cloud: GoogleCloud) -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
     for header, least in (("70", 70), (later, 80)):
@@ -161,6 +163,7 @@ def test_an_operation_is_polled_at_the_same_address_until_it_is_done(
     ] * 2
 
 
+@pytest.mark.fault("B6")
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
@@ -183,6 +186,7 @@ def test_an_operation_done_with_an_error_raises_though_http_said_200(
     assert _error(lambda: wait(cloud, operation, 60)).kind is kind
 
 
+@pytest.mark.fault("B6")
 def test_an_operation_with_only_an_http_error_raises(stub: Stub, cloud: GoogleCloud) -> None:
     stub.answers = [
         Answer({**DONE, "httpErrorStatusCode": 412, "httpErrorMessage": "PRECONDITION FAILED"})
@@ -192,6 +196,7 @@ def test_an_operation_with_only_an_http_error_raises(stub: Stub, cloud: GoogleCl
     assert _error(lambda: wait(cloud, operation, 60)).kind is Kind.CONDITION
 
 
+@pytest.mark.fault("B7", "B8")
 def test_an_operation_that_never_ends_or_is_forgotten_leaves_it_unknown(
     stub: Stub, cloud: GoogleCloud
 ) -> None:
@@ -220,6 +225,7 @@ def test_operations_of_regions_and_of_no_place_have_their_own_address(
     ]
 
 
+@pytest.mark.fault("B31")
 def test_an_endpoint_is_one_address_for_every_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VFS_ENDPOINT", "https://gateway.example:8443")
     assert endpoints() == dict.fromkeys(SERVICES, "https://gateway.example:8443")
@@ -231,6 +237,7 @@ def test_an_endpoint_is_one_address_for_every_service(monkeypatch: pytest.Monkey
             endpoints(bad)
 
 
+@pytest.mark.fault("B18")
 def test_without_credentials_the_message_says_how_to_get_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -106,6 +106,7 @@ def test_a_vm_is_asked_for_as_the_bake_means_it(stub: Stub, cloud: GoogleCloud) 
     assert "vfs-job" not in repr(spec)
 
 
+@pytest.mark.fault("B24", "B28")
 def test_an_image_is_never_forced_and_labels_carry_their_fingerprint(
     stub: Stub, cloud: GoogleCloud
 ) -> None:
@@ -151,6 +152,7 @@ def test_serial_output_says_where_to_go_on(stub: Stub, cloud: GoogleCloud) -> No
     assert (found.text, found.start, found.next) == ("boot", 100, 104)
 
 
+@pytest.mark.fault("B26")
 def test_lists_read_every_page_and_name_places_that_gave_no_answer(
     stub: Stub, cloud: GoogleCloud
 ) -> None:
@@ -164,6 +166,7 @@ def test_lists_read_every_page_and_name_places_that_gave_no_answer(
     assert found.unreachable == ("zones/b",)
     assert not found.complete
     assert stub.asked[0].query["filter"] == 'labels.bake-run="r"'
+    assert stub.asked[0].query["returnPartialSuccess"] == "true"
     stub.answers = [
         Answer(
             {
@@ -208,6 +211,7 @@ def test_surroundings_are_read(stub: Stub, cloud: GoogleCloud) -> None:
     assert cloud.nats("us-central1") == (Nat("net", ("s",)),)
 
 
+@pytest.mark.fault("B31")
 def test_every_service_is_called_at_the_one_address_without_credentials(
     stub: Stub, cloud: GoogleCloud
 ) -> None:

@@ -34,6 +34,7 @@ def test_entries_come_back_as_they_were_written(path: Path) -> None:
         assert journal.last("vm", "done") is None
 
 
+@pytest.mark.fault("B16")
 def test_an_entry_is_synced_before_append_returns(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,6 +50,7 @@ def test_an_entry_is_synced_before_append_returns(
     assert synced[-1] == path.stat().st_size
 
 
+@pytest.mark.fault("B16")
 @pytest.mark.parametrize("cut", range(1, 60, 7))
 def test_a_line_that_was_not_written_to_its_end_is_forgotten(path: Path, cut: int) -> None:
     _fill(path, "disk", "vm")
@@ -63,6 +65,7 @@ def test_a_line_that_was_not_written_to_its_end_is_forgotten(path: Path, cut: in
         assert [entry.step for entry in journal.entries] == ["disk", "image"]
 
 
+@pytest.mark.fault("B16")
 def test_an_end_of_zeros_is_forgotten_too(path: Path) -> None:
     _fill(path, "disk")
     with path.open("ab") as file:
@@ -88,6 +91,7 @@ def test_a_broken_line_in_the_middle_is_refused(path: Path) -> None:
         Journal(path, "image")
 
 
+@pytest.mark.fault("B16")
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -104,6 +108,7 @@ def test_a_journal_of_another_version_or_kind_is_refused(path: Path, text: str, 
     assert path.read_text() == text
 
 
+@pytest.mark.fault("B16")
 def test_a_full_disk_is_an_error_before_the_change_and_leaves_the_file_whole(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +130,7 @@ def test_a_full_disk_is_an_error_before_the_change_and_leaves_the_file_whole(
     assert path.read_bytes() == before
 
 
+@pytest.mark.fault("B13")
 def test_one_run_holds_it_at_a_time(path: Path) -> None:
     with Journal(path, "image"), pytest.raises(JournalError, match="another run holds"):
         Journal(path, "image")

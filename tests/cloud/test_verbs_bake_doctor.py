@@ -6,7 +6,6 @@ import argparse
 import io
 import json
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -31,9 +30,7 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
         return found
 
     monkeypatch.setattr("pylib.cloud.gcp.connect", connect)
-    module = ModuleType("pylib.guest.pack")
-    monkeypatch.setattr(module, "metadata", pack, raising=False)
-    monkeypatch.setitem(sys.modules, "pylib.guest.pack", module)
+    monkeypatch.setattr("pylib.guest.pack.metadata", pack)
     return found
 
 

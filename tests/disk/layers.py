@@ -27,7 +27,7 @@ class Layer:
 
     def __init__(self, form: int = tarfile.PAX_FORMAT) -> None:
         self._bytes = io.BytesIO()
-        self._tar = tarfile.open(fileobj=self._bytes, mode="w", format=form)
+        self._tar = tarfile.TarFile(fileobj=self._bytes, mode="w", format=form)
 
     def add(self, name: str, kind: bytes = tarfile.REGTYPE, **about: Any) -> Layer:
         """One entry; ``about``: content, mode, uid, gid, mtime, link, device, xattrs."""

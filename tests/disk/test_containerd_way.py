@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.disk.daemon import program
-from tests.disk.guest import ROOT, do, job, mounted
+from tests.disk.guest import GIB, ROOT, do, job, loop, mounted
 from tests.disk.hurtful import hard_links, whiteouts
 from tests.disk.registry import Registry
 from tests.disk.trees import differences
@@ -34,7 +34,6 @@ def test_it_holds_the_same_trees_and_images(
     check = job(device, *images, verify={"digest": theirs["digest"]})
     assert do(check, tmp_path / "check")["result"] == "ok"
     kept = file.rename(tmp_path / "kept.raw")
-    file.write_bytes(b"")
     assert theirs["facts"]["snapshots"] == 5
 
     with mounted(kept) as other:
@@ -48,8 +47,6 @@ def test_it_holds_the_same_trees_and_images(
 
 
 def _baked(images: list[str], folder: Path) -> Path:
-    from tests.disk.guest import GIB, loop
-
     file = folder / "direct.raw"
     with loop(file, 10 * GIB) as node:
         assert do(job(node, *images), folder / "ours")["result"] == "ok"
@@ -67,5 +64,4 @@ def test_a_boot_image_without_containerd_is_named(
         "the bake VM has no containerd and no ctr, which --payload containerd needs: name a boot "
         "image that holds containerd 1.6 or newer, or bake with --payload direct"
     )
-    assert file.read_bytes()[:1] == b"\0" if file.stat().st_size < 1 << 20 else True
     assert registry.asked == []

@@ -10,6 +10,7 @@ from google.cloud import compute_v1 as gce
 
 from pylib.cloud.clock import Clock
 from pylib.cloud.gcp import convert
+from pylib.cloud.gcp.aggregated import aggregated, scopes, unreachable
 from pylib.cloud.gcp.transport import READ_SECONDS, Transport
 from pylib.cloud.records import (
     Disk,
@@ -142,33 +143,15 @@ class ComputeCalls:
 
     def labelled_disks(self, key: str, value: str) -> Listing[Disk]:
         """Disks of all zones with this label."""
-        request = gce.AggregatedListDisksRequest(
-            project=self.project, filter=f'labels.{key}="{value}"'
-        )
-
-        def once() -> Listing[Disk]:
-            pager = self._clients.disks.aggregated_list(request=request, **ONCE)
-            pages = list(pager.pages)
-            scopes = [(name, scope) for page in pages for name, scope in page.items.items()]
-            items = [convert.disk(disk) for _, scope in scopes for disk in scope.disks]
-            return Listing(tuple(items), _unreachable(pages, scopes))
-
-        return self._transport.call("disks.aggregatedList", once)
+        pages = aggregated(self._transport, "disks", (key, value), gce.DiskAggregatedList)
+        items = [convert.disk(disk) for _, scope in scopes(pages) for disk in scope.disks]
+        return Listing(tuple(items), unreachable(pages))
 
     def labelled_instances(self, key: str, value: str) -> Listing[Instance]:
         """VMs of all zones with this label."""
-        request = gce.AggregatedListInstancesRequest(
-            project=self.project, filter=f'labels.{key}="{value}"'
-        )
-
-        def once() -> Listing[Instance]:
-            pager = self._clients.instances.aggregated_list(request=request, **ONCE)
-            pages = list(pager.pages)
-            scopes = [(name, scope) for page in pages for name, scope in page.items.items()]
-            items = [convert.instance(vm) for _, scope in scopes for vm in scope.instances]
-            return Listing(tuple(items), _unreachable(pages, scopes))
-
-        return self._transport.call("instances.aggregatedList", once)
+        pages = aggregated(self._transport, "instances", (key, value), gce.InstanceAggregatedList)
+        items = [convert.instance(vm) for _, scope in scopes(pages) for vm in scope.instances]
+        return Listing(tuple(items), unreachable(pages))
 
     def labelled_images(self, project: str, key: str, value: str) -> Listing[Image]:
         """Images of a project with this label."""
@@ -294,10 +277,3 @@ class ComputeCalls:
             return self._clients.region_operations.get(request=regional, **ONCE)
         anywhere = gce.GetGlobalOperationRequest(project=project, operation=name)
         return self._clients.global_operations.get(request=anywhere, **ONCE)
-
-
-def _unreachable(pages: list[Any], scopes: list[tuple[str, Any]]) -> tuple[str, ...]:
-    """Places that gave no answer; an empty place says so with a warning of another code."""
-    warned = {name for name, scope in scopes if scope.warning.code == "UNREACHABLE"}
-    named = {str(place) for page in pages for place in page.unreachables}
-    return tuple(sorted(warned | named))

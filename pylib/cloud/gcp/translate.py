@@ -25,6 +25,14 @@ _CAUGHT = (
     UnicodeDecodeError,
 )
 
+_PAGES = {
+    403: Kind.PROXY,
+    404: Kind.TRANSIENT,
+    407: Kind.PROXY,
+    409: Kind.TRANSIENT,
+}
+"""Kinds of what says nothing of the service's own, where its status would say too much."""
+
 
 def translated(what: str, call: Callable[[], Answer]) -> Answer:
     """The answer of ``call``.  Raises :class:`CallError` for whatever the libraries raise."""
@@ -40,7 +48,7 @@ def http_error(what: str, response: requests.Response) -> CallError:
     after = _seconds(response.headers.get("Retry-After"))
     if body is None:
         # A proxy's page, not the service's answer: it says nothing about the resource.
-        kind = Kind.TRANSIENT if status in (404, 409) else kind_of("", status)
+        kind = _PAGES.get(status) or kind_of("", status)
         message = f"HTTP {status} with a body that is not the service's"
         return CallError(what, kind, message, status=status, retry_after=after)
     reason, message = _reason(body), str(body.get("message") or f"HTTP {status}")

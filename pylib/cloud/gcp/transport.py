@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from google.api_core.client_options import ClientOptions
@@ -61,9 +62,10 @@ class Transport:
         json: object = None,
         data: bytes | None = None,
         params: Mapping[str, str] | None = None,
+        what: str = "",
     ) -> dict[str, Any]:
-        """The JSON answer of a service that has no generated client here."""
-        what = f"{service} {method} {path}"
+        """The JSON answer of a call that has no generated client here."""
+        what = what or f"{service} {method} {path}"
         url = f"{self.addresses[service]}{path}"
 
         def once() -> dict[str, Any]:
@@ -79,6 +81,35 @@ class Transport:
             return parsed(what, response)
 
         return self.call(what, once)
+
+    def read_rest(self, service: str, path: str) -> dict[str, Any] | None:
+        """As :meth:`rest` with GET; ``None`` when the service says that there is no such thing."""
+        try:
+            return self.rest(service, "GET", path)
+        except CallError as error:
+            if error.kind is Kind.ABSENT:
+                return None
+            raise
+
+    def date(self, service: str, path: str) -> float | None:
+        """When the service answered a GET, in seconds since 1970; ``None`` if it does not say."""
+        what = f"{service} GET {path}"
+
+        def once() -> str:
+            response = self._http().request(
+                "GET",
+                f"{self.addresses[service]}{path}",
+                timeout=READ_SECONDS,
+                allow_redirects=False,
+            )
+            parsed(what, response)
+            return str(response.headers.get("Date", ""))
+
+        said = self.call(what, once)
+        try:
+            return parsedate_to_datetime(said).timestamp()
+        except ValueError:
+            return None
 
     def _http(self) -> AuthorizedSession:
         if self._session is None:

@@ -58,6 +58,7 @@ class SimulatedVm:
     def power_off(self) -> None:
         """End, as ``poweroff`` does."""
         guest_ended(self.world, self.ref, self.id)
+        self.world.guests.shut_down(self.ref)
 
 
 Program = Callable[[SimulatedVm], None]

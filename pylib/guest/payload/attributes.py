@@ -19,7 +19,7 @@ _SETID = stat.S_ISUID | stat.S_ISGID
 
 
 def bounded(time: int) -> int:
-    """Times before 1970, or after what 64 bits of nanoseconds hold, become 1970, as in containerd."""
+    """Times before 1970, or beyond 64 bits of nanoseconds, become 1970, as in containerd."""
     return time if 0 <= time <= _LATEST else 0
 
 

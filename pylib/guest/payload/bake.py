@@ -23,6 +23,7 @@ from pylib.guest.payload.space import explained
 from pylib.guest.payload.verify import Expected, verify
 from pylib.guest.payload.web import Session
 
+
 @dataclass(frozen=True)
 class Outcome:
     """What a job says in the end."""

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable
+from functools import partial
 from threading import Event, Lock
 
 from pylib.guest.payload.buffers import Buffer, Channel, Flow, Ring
@@ -131,7 +132,7 @@ class BigFiles:
     def _start(self) -> None:
         self._hashes = [self._flow.channel() for _ in range(_HASHERS)]
         for channel in self._hashes:
-            self._flow.spawn(lambda channel=channel: _hash(channel))
+            self._flow.spawn(partial(_hash, channel))
         for _ in range(_WRITERS):
             self._flow.spawn(self._write)
 

@@ -6,6 +6,7 @@ others; nobody waits for ever.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 from collections.abc import Callable
@@ -141,9 +142,8 @@ class Flow:
         """Run ``work`` in this thread, wait for all others, raise what failed first."""
         result: T | None = None
         try:
-            result = work()
-        except StoppedError:
-            pass
+            with contextlib.suppress(StoppedError):
+                result = work()
         except Exception as error:
             self.fail(error)
         for thread in self._threads:
@@ -154,8 +154,7 @@ class Flow:
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:
-            work()
-        except StoppedError:
-            pass
+            with contextlib.suppress(StoppedError):
+                work()
         except BaseException as error:  # a thread has nobody else to tell
             self.fail(error)

@@ -15,7 +15,7 @@ from pylib.guest.payload.job import ImageJob
 from pylib.guest.payload.metafiles import IMAGES, SNAPSHOTS
 from pylib.guest.payload.pool import Counters, run_all
 from pylib.guest.payload.report import Report
-from pylib.guest.payload.snapshots import Summary, disk_digest, summary_of
+from pylib.guest.payload.snapshots import disk_digest, summary_of
 from pylib.guest.payload.tree import Record
 from pylib.guest.payload.verify import Batch, batches, check_top, readers
 from pylib.guest.payload.walk import Reader, is_file, records_on_disk
@@ -36,7 +36,7 @@ def check(job: ImageJob, report: Report, work: Path) -> Outcome:
         lines = parse_snapshots(_text(folder / SNAPSHOTS))
         check_top(folder, [path for path, _ in lines.values()])
         _check_images(job, _text(folder / IMAGES))
-        trees = _trees(folder, [path for path, _ in lines.values()], report)
+        trees = read_trees(folder, [path for path, _ in lines.values()], report)
     summaries = {}
     for (chain, (path, checksum)), records in zip(lines.items(), trees, strict=True):
         summaries[chain] = summary_of(records)
@@ -77,7 +77,7 @@ def _check_images(job: ImageJob, text: str) -> None:
         raise GuestError(f"{IMAGES} on the disk does not name {', '.join(missing)}")
 
 
-def _trees(folder: Path, paths: Sequence[str], report: Report) -> list[list[Record]]:
+def read_trees(folder: Path, paths: Sequence[str], report: Report) -> list[list[Record]]:
     """Records of each tree, with md5 sums."""
     roots = [os.fsencode(folder / path) for path in paths]
     trees = run_all([partial(records_on_disk, root) for root in roots], readers())
@@ -92,9 +92,7 @@ def _trees(folder: Path, paths: Sequence[str], report: Report) -> list[list[Reco
     by_root: dict[bytes, Sums] = {root: {} for root in roots}
     for batch, found in zip(todo, sums, strict=True):
         by_root[batch.root] |= found
-    return [
-        _summed(records, by_root[root]) for root, records in zip(roots, trees, strict=True)
-    ]
+    return [_summed(records, by_root[root]) for root, records in zip(roots, trees, strict=True)]
 
 
 def _sums(batch: Batch, counters: Counters, slot: int) -> Sums:

@@ -33,7 +33,7 @@ class Codec(Protocol):
 
 
 def codec_for(head: bytes) -> Codec:
-    """The decompressor for a blob that begins with ``head`` (four bytes or more, if it has them)."""
+    """The decompressor for a blob that begins with ``head``, four bytes if it has so many."""
     if head.startswith(GZIP_MAGIC):
         return Gzip()
     if head.startswith(ZSTD_MAGIC) or (head[1:4] == _SKIPPABLE and 0x50 <= head[0] <= 0x5F):

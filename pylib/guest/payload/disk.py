@@ -82,7 +82,7 @@ def _refuse_partitions(link: str, device: int) -> None:
         raise GuestError(f"{link} is a partition, not a whole disk")
     parts = sorted(path.parent.name for path in about.glob("*/partition"))
     if parts:
-        raise GuestError(f"{link} has partitions ({', '.join(parts)}): it is not blank, not formatted")
+        raise GuestError(f"{link} has partitions ({', '.join(parts)}): it is not formatted")
 
 
 def _size(node: str) -> int:
@@ -166,7 +166,7 @@ def sync(folder: Path) -> None:
 
 
 def unmount(folder: Path) -> None:
-    """Raises :class:`GuestError` when the kernel says no; never lazily, which would only hide it."""
+    """Raises :class:`GuestError` when the kernel says no; lazily would only hide it."""
     try:
         native.unmount(str(folder))
     except OSError as error:

@@ -29,7 +29,19 @@ ENDPOINTS: Mapping[str, tuple[str, ...]] = {
 """Google's mirror of Docker Hub first: it has no pull limit, and answers in a network without a way
 out: https://cloud.google.com/artifact-registry/docs/pull-cached-dockerhub-images."""
 _KNOWN = frozenset(
-    "version kind nonce device device_bytes images payload auth verify platform endpoints".split()
+    [
+        "version",
+        "kind",
+        "nonce",
+        "device",
+        "device_bytes",
+        "images",
+        "payload",
+        "auth",
+        "verify",
+        "platform",
+        "endpoints",
+    ]
 )
 
 

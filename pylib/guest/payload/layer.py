@@ -2,7 +2,7 @@
 
     lanes ─► pieces in order, SHA-256 of the blob ─► decompress ─┬─► SHA-256 of what comes out
                                                                 └─► tar reader ─► small files
-                                                                               └─► large: md5 ‖ write
+                                                                               └─► large: md5‖write
 Each arrow is a thread of this layer's process, each buffer is one of a few; so memory does not grow
 with the layer, and one large layer uses as many cores as it has stages.
 """
@@ -20,7 +20,7 @@ from pylib.guest.payload.bigfile import BigFiles
 from pylib.guest.payload.blob import Blob, Download
 from pylib.guest.payload.buffers import Buffer, Channel, Flow, Ring
 from pylib.guest.payload.codecs import Codec, codec_for
-from pylib.guest.payload.failure import GuestError
+from pylib.guest.payload.failure import GuestError, line_of
 from pylib.guest.payload.image import Layer
 from pylib.guest.payload.registry import Repository
 from pylib.guest.payload.space import explained
@@ -57,7 +57,8 @@ def unpack_layer(
         unpacker = flow.run(lambda: _work(flow, layer, root, progress))
         unpacker.finish()
     except GuestError as error:
-        raise GuestError(f"layer {layer.digest}: {error}").with_traceback(error.__traceback__) from None
+        told = GuestError(f"layer {layer.digest}: {error}", line_of(error))
+        raise told from None
     except OSError as error:
         raise explained(error, root) from error
     found = records_of(unpacker.nodes)
@@ -75,7 +76,8 @@ def load_records(file: Path) -> list[Record]:
 
 def _work(flow: Flow, layer: Layer, root: bytes, progress: Callable[[int], None]) -> Unpacker:
     download = Download(flow, Blob(Repository(layer.address), layer.digest, layer.size))
-    blocks, outputs = Ring(flow, _BLOCKS, _BLOCK), (flow.channel(), flow.channel())
+    blocks = Ring(flow, _BLOCKS, _BLOCK)
+    outputs: Outputs = (flow.channel(), flow.channel())
     big = BigFiles(flow)
     unpacker = Unpacker(root, big, is_first=not layer.parent)
     download.start()

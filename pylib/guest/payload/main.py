@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pylib.guest.payload.bake import Outcome, bake
 from pylib.guest.payload.check import check
-from pylib.guest.payload.failure import GuestError, line_of, message_of
+from pylib.guest.payload.failure import line_of, message_of
 from pylib.guest.payload.job import ImageJob, nonce_of, parse_job
 from pylib.guest.payload.metadata import Metadata
 from pylib.guest.payload.report import Report

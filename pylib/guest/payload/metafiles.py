@@ -34,7 +34,7 @@ def images_text(images: Sequence[Image]) -> str:
 
 
 def _rows(images: Sequence[Image]) -> set[tuple[str, ...]]:
-    found = set()
+    found: set[tuple[str, ...]] = set()
     for image in images:
         platforms = ",".join(image.platforms) or "-"
         rest = (image.media_type, image.digest, human(image.size), platforms, _LABEL)

@@ -27,15 +27,21 @@ def settle(root: bytes, implied: Iterable[bytes], lowers: Sequence[bytes]) -> di
 def _settle(root: bytes, path: bytes, lowers: Sequence[bytes]) -> Node:
     place = root + b"/" + path
     for lower in lowers:
-        try:
-            below = _place_in(lower, path)
-            status = os.lstat(below)
-        except (FileNotFoundError, NotADirectoryError):
+        below = _place_in(lower, path)
+        status = _status(below)
+        if status is None:
             continue
         if stat.S_ISDIR(status.st_mode):
             return _copy(below, status, place)
         break  # something else hides the folders further down
     return _plain(root, path)
+
+
+def _status(place: bytes) -> os.stat_result | None:
+    try:
+        return os.lstat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _place_in(tree: bytes, path: bytes) -> bytes:

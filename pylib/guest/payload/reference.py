@@ -16,7 +16,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 @dataclass(frozen=True)
 class Reference:
-    """``text`` is what the image is called on a node; one of ``tag`` and ``digest`` may be empty."""
+    """``text`` is its name on a node; one of ``tag`` and ``digest`` may be empty."""
 
     text: str
     host: str

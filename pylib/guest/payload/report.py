@@ -92,6 +92,7 @@ class Report:
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
+        status = 0
         for attempt in range(_LAST_TRIES):
             status = self.set_guest_attribute(PATH, body)
             if status == 200:

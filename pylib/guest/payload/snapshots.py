@@ -54,9 +54,7 @@ def write(places: Sequence[Place], folder: Path, report: Report) -> dict[str, Un
         root = folder / place.path
         root.mkdir(mode=0o755, parents=True)
         progress = partial(counters.set, slot)
-        tasks.append(
-            partial(unpack_layer, place.layer, os.fsencode(root), place.records, progress)
-        )
+        tasks.append(partial(unpack_layer, place.layer, os.fsencode(root), place.records, progress))
     done = run_all(tasks, layers_at_once())
     return {place.layer.chain_id: result for place, result in zip(order, done, strict=True)}
 
