@@ -95,9 +95,15 @@ def _boot_image(stage: Stage) -> str:
     known = stage.bench.journal.last("boot-image", "done")
     if known is not None:
         return str(known.data["link"])
-    found = stage.compute.image_of_family(plan.BOOT_PROJECT, plan.BOOT_FAMILY)
+    asked = stage.run.bake.place.boot_image
+    if asked:
+        _, project, _, _, name = asked.split("/")
+        found = stage.compute.image(project, name)
+    else:
+        found = stage.compute.image_of_family(plan.BOOT_PROJECT, plan.BOOT_FAMILY)
     if found is None:
-        raise BakeError(f"no image of family {plan.BOOT_FAMILY} in {plan.BOOT_PROJECT}.")
+        missing = asked or f"family {plan.BOOT_FAMILY} in {plan.BOOT_PROJECT}"
+        raise BakeError(f"there is no image to boot the VM from: {missing}.")
     stage.bench.note("boot-image", "done", link=found.link, id=found.id)
     return found.link
 

@@ -71,6 +71,8 @@ class Place:
     external_ip: bool = False
     service_account: str | None = None
     timeout_seconds: int = 3600
+    boot_image: str | None = None
+    """``projects/P/global/images/N`` in place of the newest Debian 12."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 _ZONE = re.compile(r"[a-z]+-[a-z]+[0-9]+-[a-z]")
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?")
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._/-]*)?")
+_BOOT_IMAGE = re.compile(r"projects/[a-z0-9:.-]+/global/images/[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _RESERVED = (RUN, OWNER, EXPIRES, INPUTS, PHASE)
 
 
@@ -50,6 +51,7 @@ class Options:
     storage_locations: tuple[str, ...] = ()
     payload: str = "direct"
     log_bucket: str | None = None
+    boot_image: str | None = None
     mirrors: tuple[tuple[str, str], ...] = ()
     """Registry host and address to ask in its place, the host itself last of all."""
 
@@ -115,6 +117,7 @@ def _place(config: Config, options: Options, zones: tuple[str, ...]) -> Place:
         external_ip=options.external_ip,
         service_account=options.service_account,
         timeout_seconds=options.timeout_seconds,
+        boot_image=options.boot_image,
     )
 
 
@@ -148,6 +151,10 @@ def _option_problems(config: Config, options: Options) -> list[Problem]:
         if not _ZONE.fullmatch(zone) or not zone.startswith(f"{config.region}-"):
             fix = f"Write a zone such as {config.region}-a."
             found.append(Problem("--zone", f"{zone!r} is no zone of {config.region}", fix))
+    if options.boot_image is not None and not _BOOT_IMAGE.fullmatch(options.boot_image):
+        message = f"{options.boot_image!r} is no path of an image"
+        fix = "Write projects/PROJECT/global/images/NAME."
+        found.append(Problem("--boot-image", message, fix))
     for host, address in options.mirrors:
         if not _HOST.fullmatch(host) or not _ADDRESS.fullmatch(address):
             message = f"{host}={address} is no registry and address"

@@ -77,7 +77,17 @@ def _image_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--family", help="image family that the image joins when it is published")
     parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--storage-location", action="append", default=[])
-    parser.add_argument("--payload", choices=["direct", "containerd"], default="direct")
+    parser.add_argument(
+        "--payload",
+        choices=["direct", "containerd"],
+        default="direct",
+        help="who unpacks; containerd is slower, and needs a --boot-image that holds it",
+    )
+    parser.add_argument(
+        "--boot-image",
+        metavar="PATH",
+        help="image that the VM boots, projects/P/global/images/N; default: Google's Debian 12",
+    )
     parser.add_argument(
         "--mirror",
         action="append",
@@ -111,6 +121,7 @@ def _options(args: argparse.Namespace) -> Options:
         labels=_labels(args.label),
         storage_locations=tuple(args.storage_location),
         payload=args.payload,
+        boot_image=args.boot_image,
         log_bucket=args.log_bucket,
         mirrors=tuple((host, url) for host, _, url in (it.partition("=") for it in args.mirror)),
     )

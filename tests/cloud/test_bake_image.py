@@ -405,3 +405,20 @@ def test_commands_name_what_people_delete() -> None:
     assert (
         vm.command == "gcloud compute instances delete v --project=p --zone=us-central1-a --quiet"
     )
+
+
+def test_the_vm_boots_the_image_that_is_asked_for(client: Client) -> None:
+    mine = Image("mine", "with-containerd", "78", "READY", {}, "f")
+    client.cloud.images[("mine", "with-containerd")] = mine
+    asked = request()
+    path = "projects/mine/global/images/with-containerd"
+    client.bake(replace(asked, place=replace(asked.place, boot_image=path)))
+    assert {spec.boot_image for spec in client.cloud.specs} == {mine.link}
+
+
+def test_a_boot_image_that_is_not_there_is_named_before_anything_is_made(client: Client) -> None:
+    asked = request()
+    place = replace(asked.place, boot_image="projects/mine/global/images/none")
+    with pytest.raises(BakeError, match="to boot the VM from: projects/mine/global/images/none"):
+        client.bake(replace(asked, place=place))
+    assert client.cloud.left() == []

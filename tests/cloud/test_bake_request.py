@@ -201,3 +201,10 @@ def test_a_mirror_is_host_and_address(mirror: tuple[str, str]) -> None:
     assert _problems(_config(), mirrors=(mirror,)) == [
         f"--mirror {mirror[0]}={mirror[1]} is no registry and address"
     ]
+
+
+def test_a_boot_image_is_named_by_its_path() -> None:
+    path = "projects/p/global/images/mine"
+    bake = image_request(_config(), Options(owner="me", boot_image=path), "c", ())
+    assert bake.place.boot_image == path
+    assert _problems(_config(), boot_image="mine") == ["--boot-image 'mine' is no path of an image"]

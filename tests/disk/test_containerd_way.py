@@ -62,6 +62,6 @@ def test_a_boot_image_without_containerd_is_named(
     assert (report["result"], report["phase"]) == ("fail", "start")
     assert report["message"].startswith(
         "the bake VM has no containerd and no ctr, which --payload containerd needs: name a boot "
-        "image that holds containerd 1.6 or newer, or bake with --payload direct"
+        "image that holds containerd 1.6 or newer (--boot-image), or bake with --payload direct"
     )
     assert registry.asked == []

@@ -61,8 +61,8 @@ def programs() -> tuple[str, ...]:
     if missing:
         raise GuestError(
             f"the bake VM has no {' and no '.join(missing)}, which --payload containerd needs: "
-            "name a boot image that holds containerd 1.6 or newer, or bake with --payload direct, "
-            "which needs nothing"
+            "name a boot image that holds containerd 1.6 or newer (--boot-image), or bake with "
+            "--payload direct, which needs nothing"
         )
     return tuple(path for path in found if path is not None)
 
