@@ -134,7 +134,7 @@ def _problems(config: Config, options: Options) -> list[Problem]:
     if cache.existing:
         fix = "Write existing: false to have it baked, under a name that is free."
         found.append(Problem("imageCache.existing", "is true: the image is somebody else's", fix))
-    found += _option_problems(config, options)
+    found += _option_problems(config, options) + _source_problems(options)
     for key, value in options.labels.items():
         found += _label_problems(key, value)
     return found
@@ -151,15 +151,6 @@ def _option_problems(config: Config, options: Options) -> list[Problem]:
         if not _ZONE.fullmatch(zone) or not zone.startswith(f"{config.region}-"):
             fix = f"Write a zone such as {config.region}-a."
             found.append(Problem("--zone", f"{zone!r} is no zone of {config.region}", fix))
-    if options.boot_image is not None and not _BOOT_IMAGE.fullmatch(options.boot_image):
-        message = f"{options.boot_image!r} is no path of an image"
-        fix = "Write projects/PROJECT/global/images/NAME."
-        found.append(Problem("--boot-image", message, fix))
-    for host, address in options.mirrors:
-        if not _HOST.fullmatch(host) or not _ADDRESS.fullmatch(address):
-            message = f"{host}={address} is no registry and address"
-            fix = "Write HOST=URL: docker.io=https://registry.example.com"
-            found.append(Problem("--mirror", message, fix))
     if options.disk_type not in DISK_TYPES:
         known = ", ".join(DISK_TYPES)
         message = f"{options.disk_type!r} is not known"
@@ -170,6 +161,21 @@ def _option_problems(config: Config, options: Options) -> list[Problem]:
     if not 300 <= options.timeout_seconds <= 86_400:
         message = f"{options.timeout_seconds} s is out of range"
         found.append(Problem("--timeout", message, "Write 300 to 86400, in seconds."))
+    return found
+
+
+def _source_problems(options: Options) -> list[Problem]:
+    """What the VM boots, and where it pulls."""
+    found = []
+    if options.boot_image is not None and not _BOOT_IMAGE.fullmatch(options.boot_image):
+        message = f"{options.boot_image!r} is no path of an image"
+        fix = "Write projects/PROJECT/global/images/NAME."
+        found.append(Problem("--boot-image", message, fix))
+    for host, address in options.mirrors:
+        if not _HOST.fullmatch(host) or not _ADDRESS.fullmatch(address):
+            message = f"{host}={address} is no registry and address"
+            fix = "Write HOST=URL: docker.io=https://registry.example.com"
+            found.append(Problem("--mirror", message, fix))
     return found
 
 
