@@ -7,11 +7,11 @@ import io
 import json
 import logging
 import shutil
-import sys
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 from google.oauth2.credentials import Credentials
@@ -121,13 +121,12 @@ def test_no_secret_is_in_metadata_logs_journal_lock_or_image(
     bench.restart(_failing if guest is _failing else _filling)
     clock = bench.emulator.clock
     assert isinstance(clock, ManualClock)
-    credentials = Credentials(token=TOKEN)
+    make: Callable[..., Any] = Credentials
+    credentials = make(token=TOKEN)
     retry = Retry(clock)
     cloud = GoogleCloud(Transport(PROJECT, endpoints(bench.emulator.url), credentials, retry))
     monkeypatch.setattr("pylib.cloud.gcp.connect", lambda *_, **__: cloud)
-    packer = ModuleType("pylib.guest.pack")
-    vars(packer)["metadata"] = pack
-    monkeypatch.setitem(sys.modules, "pylib.guest.pack", packer)
+    monkeypatch.setattr("pylib.guest.pack.metadata", pack)
     place = tmp_path / "user"
     place.mkdir()
     for name in ("config.yaml", "config.lock.yaml"):
@@ -140,9 +139,12 @@ def test_no_secret_is_in_metadata_logs_journal_lock_or_image(
     out = io.StringIO()
     kept: list[str] = []
     original = cloud.put_object
-    monkeypatch.setattr(
-        cloud, "put_object", lambda *words: (kept.append(words[2]), original(*words))
-    )
+
+    def keep(bucket: str, name: str, text: str) -> None:
+        kept.append(text)
+        original(bucket, name, text)
+
+    monkeypatch.setattr(cloud, "put_object", keep)
     said = ""
 
     with caplog.at_level(logging.DEBUG, logger="pylib"):

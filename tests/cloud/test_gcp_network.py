@@ -54,7 +54,7 @@ def test_every_call_goes_to_the_one_address_and_has_an_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[tuple[str, Any]] = []
-    original = AuthorizedSession.request
+    original: Callable[..., Any] = AuthorizedSession.request
 
     def spy(session: Any, method: str, url: str, **how: Any) -> Any:
         sent.append((url, how.get("timeout")))

@@ -241,7 +241,17 @@ def script(folder: Path, size: int, image: str, prepare: Callable[[], None], sou
             shims = _shims(folder, ctr)
             prepare()
             with parts.of("all"):
-                words = ["unshare", "--mount", "bash", "-c", _DRIVE, "bash", device, source, image]
+                words: list[str | Path] = [
+                    "unshare",
+                    "--mount",
+                    "bash",
+                    "-c",
+                    _DRIVE,
+                    "bash",
+                    device,
+                    source,
+                    image,
+                ]
                 path = {"PATH": f"{shims}:{os.environ['PATH']}"}
                 done = watch.start(words, settings=path).wait()
             if done != 0:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pylib.emulator.guest.loops import attach
 from pylib.guest.payload import main
+from pylib.guest.payload.job import nonce_of
 from pylib.guest.payload.report import Report
 from pylib.proc import run
 
@@ -63,7 +64,14 @@ def do(asked: Mapping[str, Any], work: Path, *prefix: str) -> dict[str, Any]:
     work.mkdir(exist_ok=True)
     out = work / "report.json"
     out.unlink(missing_ok=True)
-    words = [*prefix, sys.executable, "-m", "tests.disk.guest", json.dumps(asked), work]
+    words: list[str | Path] = [
+        *prefix,
+        sys.executable,
+        "-m",
+        "tests.disk.guest",
+        json.dumps(asked),
+        work,
+    ]
     done = run(words, ok_codes=tuple(range(256)), settings={"PYTHONPATH": str(ROOT)})
     report: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     assert done.code == (0 if report["result"] == "ok" else 3), done.stderr
@@ -77,7 +85,7 @@ def _main() -> int:
         (work / "report.json").write_bytes(body)
         return 200
 
-    return main.run(text, Report(main.nonce_of(text), write), work)
+    return main.run(text, Report(nonce_of(text), write), work)
 
 
 if __name__ == "__main__":
