@@ -3,9 +3,9 @@
 ``whole`` has seven layers, of which one is dominant, as in vLLM's images: 90,000 files from /usr
 and from Python's folders in a seeded order, those of 256 KiB and more until the size is reached.
 Once all are used they come again below another folder, with 16 seeded bytes changed in each 64
-KiB, so that no content comes twice.  ``one`` is the dominant layer alone, ``four`` the same tree cut into
-four layers, ``quarter`` the first of those.  Layers are gzip of level 6, as docker pushes them.
-The same machine with the same seed gives the same digests.
+KiB, so that no content comes twice.  ``one`` is the dominant layer alone, ``four`` the same tree
+cut into four layers, ``quarter`` the first of those.  Layers are gzip of level 6, as docker pushes
+them.  The same machine with the same seed gives the same digests.
 """
 
 from __future__ import annotations
