@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,10 +66,11 @@ def _marked(file: Path) -> Iterator[str]:
             yield from (str(ast.literal_eval(word)) for word in node.args)
 
 
-def _all_marked() -> set[str]:
+@cache
+def _all_marked() -> frozenset[str]:
     tests = Path(__file__).parents[1]
     files = [file for tier in TIERS for file in (tests / tier).rglob("test_*.py")]
-    return {name for file in files for name in _marked(file)}
+    return frozenset(name for file in files for name in _marked(file))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
