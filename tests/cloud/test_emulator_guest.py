@@ -147,7 +147,7 @@ def test_a_script_sees_its_own_disks_processes_and_files_and_leaves_none_on_the_
     assert int(processes[1]) < 12
     assert "can tune the host" not in text
     assert "can drop caches" in text
-    assert "startup-script: GCE_METADATA_HOST HOME LANG OLDPWD PATH PWD SHLVL _ " in text
+    assert "startup-script: GCE_METADATA_HOST HOME LANG PATH PWD SHLVL _ " in text
     assert not any(Path(place, mark).exists() for place in ("/etc", "/var", "/tmp"))
 
 

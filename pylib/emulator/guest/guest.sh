@@ -5,6 +5,7 @@ set -u
 
 umount -l /.host
 rmdir /.host
+unset OLDPWD # some shells export where they were before
 off=
 trap 'off=1' USR1
 : > /run/vm/up
