@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pylib.config.parse import load_config, parse_config
     from pylib.config.starter import starter_config
     from pylib.errors import (
+        BakeError,
+        CloudError,
         ConfigError,
         InstallError,
         KubeError,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "BakeError": "errors",
+    "CloudError": "errors",
     "Config": "config.model",
     "ConfigError": "errors",
     "Finding": "validate.report",
@@ -71,6 +75,8 @@ _HOME = {
 }
 
 __all__ = [
+    "BakeError",
+    "CloudError",
     "Config",
     "ConfigError",
     "Finding",

@@ -18,11 +18,15 @@ from pylib.errors import EXIT_INTERRUPTED, EXIT_OK, VfsError
 
 VERBS = {
     "init": "write a commented config to start from",
+    "doctor": "check that a project can bake and serve, before anything is made",
+    "bake": "make the disk images, and note them in the lock file",
+    "gc": "find what dead bakes left behind, and delete it when told to",
     "values": "write the chart values that follow from config and lock",
     "render": "render the chart for a config, or for a values file",
     "validate": "check configs, values files, or manifests that any tool made",
     "install": "bring a release into a cluster, and wait until it serves",
     "observe": "say why a release is not ready, and where its start-up time went",
+    "emulator": "serve the Google Cloud APIs that bake uses, on this machine",
     "bench": "measure render and validate against bare helm and kubeconform",
 }
 """Each verb, in the order of the flow, and what it does; its module in :mod:`pylib.verbs`."""
@@ -55,10 +59,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of a command line: of all verbs, only the one that is named loads."""
     parser = argparse.ArgumentParser(
         prog="python -m pylib",
-        description="Start vLLM fast on GKE: config -> values -> render -> validate -> install "
-        "-> observe.",
+        description="Start vLLM fast on GKE: config -> bake -> values -> render -> "
+        "validate -> install -> observe.",
         epilog="Exit codes: 0 done, 1 findings, 2 usage or config, 3 tool missing, 4 tool failed, "
-        "5 render, 6 unreadable manifest, 7 cluster, 8 install, 130 interrupted.",
+        "5 render, 6 unreadable manifest, 7 cluster, 8 install, 9 Google Cloud, 10 bake, "
+        "130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"vllm-fast-start {__version__}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)

@@ -7,7 +7,9 @@
     ├── RenderError         5   the chart refused the values, or did not render
     ├── ManifestError       6   a manifest file cannot be read as Kubernetes YAML
     ├── KubeError           7   the cluster cannot be reached, or its API server refused a request
-    └── InstallError        8   a release did not become ready, or the cluster is not fit for it
+    ├── InstallError        8   a release did not become ready, or the cluster is not fit for it
+    ├── CloudError          9   Google Cloud refused a call, or cannot be reached
+    └── BakeError          10   a disk image could not be made; none was published
 
 Exit code 0 is done, 1 is findings (``validate``), 130 is interrupted.  A message says what
 happened, with which value, and what to do next; it is what the user reads, there is no traceback.
@@ -106,3 +108,16 @@ class InstallError(VfsError):
     which command comes next."""
 
     exit_code = 8
+
+
+class CloudError(VfsError):
+    """Google Cloud refused a call, or cannot be reached; the message names the resource, what the
+    service said, and the remedy."""
+
+    exit_code = 9
+
+
+class BakeError(VfsError):
+    """A disk image could not be made, and none was published; the message says what is left."""
+
+    exit_code = 10

@@ -79,6 +79,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(
     assert deployment(kube, place)["metadata"]["generation"] == 1
 
 
+@pytest.mark.fault("I10")
 def test_nothing_is_changed_unless_confirmed(install: Installer, kube: Kube, nodes: None) -> None:
     release = release_of_values(write_values(install.folder), NAME, install.namespace)
     with pytest.raises(InstallError, match=r"^not confirmed; nothing was changed$"):
@@ -117,9 +118,12 @@ def test_it_waits_until_what_an_uninstall_deletes_is_gone(
     assert claim in said
     assert "still being deleted after 0 s. Nothing was changed." in said
 
-    drained = threading.Timer(
-        1, kube.patch, ("v1", "Pod", pod, place, {"metadata": {"finalizers": None}})
-    )
+    def drain() -> None:
+        until(lambda: install.said, SECONDS, "it says that it waits")
+        kube.patch("v1", "Pod", pod, place, {"metadata": {"finalizers": None}})
+
+    install.said.clear()
+    drained = threading.Thread(target=drain)
     drained.start()
     try:
         assert install().ready

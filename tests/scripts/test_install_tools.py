@@ -161,5 +161,5 @@ def test_an_unknown_tool_is_named_with_the_known_ones(run: Run) -> None:
     done = run("install-tools", "kubectl")
     assert done.stderr == (
         "error: kubectl is no tool of this project; there are: helm helm3 kubeconform kube-score "
-        "etcd kube-apiserver kube-controller-manager kube-scheduler kwok\n"
+        "etcd kube-apiserver kube-controller-manager kube-scheduler kwok containerd ctr\n"
     )

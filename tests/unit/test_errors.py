@@ -25,6 +25,8 @@ def test_each_class_has_an_exit_code_of_its_own() -> None:
         "ManifestError": 6,
         "KubeError": 7,
         "InstallError": 8,
+        "CloudError": 9,
+        "BakeError": 10,
     }
     taken = [*codes.values(), errors.EXIT_OK, errors.EXIT_FINDINGS, errors.EXIT_INTERRUPTED]
     assert len(set(taken)) == len(taken)

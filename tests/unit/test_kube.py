@@ -119,6 +119,7 @@ def test_the_context_that_is_asked_for_gives_its_name_and_namespace(
     assert second.server == f"http://127.0.0.1:{server.port}"
 
 
+@pytest.mark.fault("I10")
 def test_a_context_that_is_not_there_names_those_that_are(server: Server, tmp_path: Path) -> None:
     file = kubeconfig(tmp_path, server.port, one="", two="")
     with pytest.raises(KubeError) as caught:

@@ -96,6 +96,7 @@ def findings_of(case: Case) -> list[Finding]:
     return list(registry.run(objects, names))
 
 
+@pytest.mark.fault("I9")  # secret-inline
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['rule']}: {case['case']}")
 def test_rule_says_exactly_what_is_wrong(case: Case) -> None:
     found = findings_of(case)

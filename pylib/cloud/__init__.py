@@ -1,0 +1,1 @@
+"""Google Cloud as the bake sees it: records, one retry layer, waiters, and Google's clients."""

@@ -1,0 +1,1 @@
+"""What runs inside a bake VM, and its packer."""

@@ -1,0 +1,108 @@
+"""Checking a disk made from a finished image, as a node would read it: the job's ``verify``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from pylib.guest.payload import disk as disks
+from pylib.guest.payload.bake import Outcome, mounted
+from pylib.guest.payload.failure import GuestError
+from pylib.guest.payload.job import ImageJob
+from pylib.guest.payload.metafiles import IMAGES, SNAPSHOTS
+from pylib.guest.payload.pool import Counters, run_all
+from pylib.guest.payload.report import Report
+from pylib.guest.payload.snapshots import disk_digest, summary_of
+from pylib.guest.payload.tree import Record
+from pylib.guest.payload.verify import Batch, batches, check_top, readers
+from pylib.guest.payload.walk import Reader, is_file, records_on_disk
+
+_LINE = re.compile(r"(sha256:[0-9a-f]{64}) (snapshots/[0-9]+/fs) ([0-9a-f]{32})")
+
+Sums = dict[bytes, str]
+
+
+def check(job: ImageJob, report: Report, work: Path) -> Outcome:
+    """Digest of what the disk holds; raises :class:`GuestError` when it is not the job's."""
+    report.phase("find")
+    disk = disks.find(job.device, 0)
+    disks.prove_clean(disk)
+    folder = work / "disk"
+    report.phase("verify")
+    with mounted(disks.mount_to_read, disk, folder):
+        lines = parse_snapshots(_text(folder / SNAPSHOTS))
+        check_top(folder, [path for path, _ in lines.values()])
+        _check_images(job, _text(folder / IMAGES))
+        trees = read_trees(folder, [path for path, _ in lines.values()], report)
+    summaries = {}
+    for (chain, (path, checksum)), records in zip(lines.items(), trees, strict=True):
+        summaries[chain] = summary_of(records)
+        if checksum != summaries[chain].checksum:
+            raise GuestError(f"{path} has checksum {summaries[chain].checksum}, not {checksum}")
+    digest = disk_digest(summaries)
+    if digest != job.verify_digest:
+        raise GuestError(f"the disk holds {digest}, not {job.verify_digest} as was made")
+    size = sum(it.size for records in trees for it in records if it.path == it.group)
+    report.phase("done")
+    return Outcome(digest, {"images": [], "tree_bytes": size, "snapshots": len(summaries)})
+
+
+def parse_snapshots(text: str) -> dict[str, tuple[str, str]]:
+    """Path and checksum by chain ID; raises :class:`GuestError` for none, odd or double lines."""
+    found: dict[str, tuple[str, str]] = {}
+    for line in text.splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None or match[1] in found:
+            raise GuestError(f"{SNAPSHOTS} has the line {line!r}")
+        found[match[1]] = (match[2], match[3])
+    if not found:
+        raise GuestError(f"{SNAPSHOTS} is empty: the disk holds no snapshot")
+    return found
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise GuestError(f"the disk has no good {file.name}: {error}") from None
+
+
+def _check_images(job: ImageJob, text: str) -> None:
+    named = {line.split(" ", 1)[0] for line in text.splitlines()}
+    missing = sorted({it.reference.text for it in job.images} - named)
+    if missing:
+        raise GuestError(f"{IMAGES} on the disk does not name {', '.join(missing)}")
+
+
+def read_trees(folder: Path, paths: Sequence[str], report: Report) -> list[list[Record]]:
+    """Records of each tree, with md5 sums."""
+    roots = [os.fsencode(folder / path) for path in paths]
+    trees = run_all([partial(records_on_disk, root) for root in roots], readers())
+    todo: list[Batch] = []
+    for root, records in zip(roots, trees, strict=True):
+        to_read = [it for it in records if is_file(it) and it.path == it.group]
+        todo += batches(root, to_read)
+    counters = Counters(len(todo))
+    total = sum(it.size for batch in todo for it in batch.records)
+    report.phase("verify", total, counters.total)
+    sums = run_all([partial(_sums, it, counters, slot) for slot, it in enumerate(todo)], readers())
+    by_root: dict[bytes, Sums] = {root: {} for root in roots}
+    for batch, found in zip(todo, sums, strict=True):
+        by_root[batch.root] |= found
+    return [_summed(records, by_root[root]) for root, records in zip(roots, trees, strict=True)]
+
+
+def _sums(batch: Batch, counters: Counters, slot: int) -> Sums:
+    reader, found, done = Reader(), {}, 0
+    for record in batch.records:
+        found[record.path] = reader.md5(batch.root + b"/" + record.path, record.size)
+        done += record.size
+        counters.set(slot, done)
+    return found
+
+
+def _summed(records: Sequence[Record], sums: Mapping[bytes, str]) -> list[Record]:
+    return [it._replace(md5=sums[it.group]) if is_file(it) else it for it in records]

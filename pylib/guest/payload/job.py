@@ -1,0 +1,129 @@
+"""The job of an image bake, as the host writes it into the VM's metadata.
+
+    {"version": 1, "kind": "image", "nonce": "…", "device": "/dev/disk/by-id/google-vfs-target",
+     "images": ["registry/name:tag", {"reference": "registry/name:tag", "digest": "sha256:…"}],
+     "payload": "direct", "auth": "none", "verify": {"digest": "…"},
+     "platform": "linux/amd64", "device_bytes": 64424509440,
+     "endpoints": {"docker.io": ["https://mirror.gcr.io", "https://registry-1.docker.io"]}}
+
+``images`` and the first four are needed.  ``verify`` asks to check a disk made earlier, instead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pylib.guest.payload.failure import GuestError
+from pylib.guest.payload.reference import DIGEST, Reference, parse_reference
+
+VERSION = 1
+DEVICE = "/dev/disk/by-id/google-vfs-target"
+PAYLOADS = ("direct", "containerd")
+AUTHS = ("none", "service-account")
+ENDPOINTS: Mapping[str, tuple[str, ...]] = {
+    "docker.io": ("https://mirror.gcr.io", "https://registry-1.docker.io"),
+}
+"""Google's mirror of Docker Hub first: it has no pull limit, and answers in a network without a way
+out: https://cloud.google.com/artifact-registry/docs/pull-cached-dockerhub-images."""
+_KNOWN = frozenset(
+    [
+        "version",
+        "kind",
+        "nonce",
+        "device",
+        "device_bytes",
+        "images",
+        "payload",
+        "auth",
+        "verify",
+        "platform",
+        "endpoints",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An image, and the digest that it must have; empty for any."""
+
+    reference: Reference
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class ImageJob:
+    """``verify_digest`` is ``None`` for a bake, else what the tree on the disk must have;
+    ``device_bytes`` 0 for any size."""
+
+    nonce: str
+    images: tuple[Wanted, ...]
+    device: str = DEVICE
+    device_bytes: int = 0
+    payload: str = "direct"
+    auth: str = "none"
+    verify_digest: str | None = None
+    platform: str = "linux/amd64"
+    endpoints: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(ENDPOINTS))
+
+    def endpoints_of(self, host: str) -> tuple[str, ...]:
+        """Base addresses to try for a registry, in order."""
+        return self.endpoints.get(host) or (f"https://{host}",)
+
+
+def nonce_of(text: str) -> str:
+    """The nonce of a job that may be wrong otherwise; empty when there is none."""
+    try:
+        return str(json.loads(text)["nonce"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
+def parse_job(text: str) -> ImageJob:
+    """Raises :class:`GuestError` for a job that this payload does not understand."""
+    try:
+        found = json.loads(text)
+        return _image_job(found)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise GuestError(f"the job in the VM's metadata is wrong: {error!r}") from None
+
+
+def _image_job(found: Mapping[str, Any]) -> ImageJob:
+    unknown = sorted(set(found) - _KNOWN)
+    if found["version"] != VERSION or found["kind"] != "image" or unknown:
+        raise GuestError(
+            f"this payload does jobs of version {VERSION} and kind image; the VM's metadata has "
+            f"version {found['version']!r}, kind {found['kind']!r}"
+            + (f", and fields that are not known: {', '.join(unknown)}" if unknown else "")
+        )
+    endpoints = {host: tuple(urls) for host, urls in found.get("endpoints", {}).items()}
+    job = ImageJob(
+        nonce=str(found["nonce"]),
+        images=tuple(_wanted(item) for item in found["images"]),
+        device=str(found["device"]),
+        device_bytes=int(found.get("device_bytes", 0)),
+        payload=_one_of("payload", found.get("payload", PAYLOADS[0]), PAYLOADS),
+        auth=_one_of("auth", found.get("auth", AUTHS[0]), AUTHS),
+        verify_digest=str(found["verify"]["digest"]) if "verify" in found else None,
+        platform=str(found.get("platform", "linux/amd64")),
+        endpoints={**ENDPOINTS, **endpoints},
+    )
+    if not job.images or not job.nonce:
+        raise GuestError("the job in the VM's metadata names no image, or has no nonce")
+    return job
+
+
+def _wanted(item: str | Mapping[str, str]) -> Wanted:
+    reference = parse_reference(item if isinstance(item, str) else item["reference"])
+    digest = "" if isinstance(item, str) else item.get("digest", "")
+    if digest and not DIGEST.fullmatch(digest):
+        raise GuestError(f"{reference.text}: {digest!r} is no digest")
+    return Wanted(reference, digest or reference.digest)
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise GuestError(f"the job's {name} is {value!r}; known are {', '.join(known)}")
+    return value

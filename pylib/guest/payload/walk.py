@@ -1,0 +1,108 @@
+"""A tree on a disk, as records: what verification and the test of a finished image compare."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+
+from pylib.guest.payload.bigfile import BIG
+from pylib.guest.payload.buffers import Buffer, Flow, Ring
+from pylib.guest.payload.checksum import Check, check_of
+from pylib.guest.payload.tree import Node, Record, about
+
+_BUFFER = 1 << 20
+
+
+def records_on_disk(root: bytes) -> list[Record]:
+    """Records sorted by path, without sums of contents."""
+    found = dict(_statuses(root, b""))
+    groups: dict[int, list[bytes]] = {}
+    for path in sorted(found):
+        status = found[path]
+        key = status.st_ino if not stat.S_ISDIR(status.st_mode) else -status.st_ino
+        groups.setdefault(key, []).append(path)
+    by_path = {path: paths for paths in groups.values() for path in paths}
+    return [_record(root, path, found[path], by_path[path]) for path in sorted(found)]
+
+
+def _statuses(root: bytes, path: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+    place = root + b"/" + path if path else root
+    yield path, os.lstat(place)
+    pending = [path]
+    while pending:
+        folder = pending.pop()
+        with os.scandir(root + b"/" + folder if folder else root) as entries:
+            for entry in entries:
+                here = folder + b"/" + entry.name if folder else entry.name
+                yield here, entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(here)
+
+
+def _record(root: bytes, path: bytes, status: os.stat_result, group: list[bytes]) -> Record:
+    place = root + b"/" + path if path else root
+    kind = stat.S_IFMT(status.st_mode)
+    node = Node(
+        mode=status.st_mode,
+        uid=status.st_uid,
+        gid=status.st_gid,
+        size=status.st_size if kind == stat.S_IFREG else 0,
+        mtime=status.st_mtime_ns,
+        device=status.st_rdev if kind in {stat.S_IFCHR, stat.S_IFBLK} else 0,
+        target=os.readlink(place) if kind == stat.S_IFLNK else b"",
+    )
+    for key in os.listxattr(place, follow_symlinks=False):
+        node.xattrs[key.encode()] = os.getxattr(place, key, follow_symlinks=False)
+    line = about(node, len(group), group[0])
+    return Record(path, line, node.size, "", "", group[0])
+
+
+def is_file(record: Record) -> bool:
+    """Whether a record is of a regular file."""
+    return stat.S_ISREG(int(record.about.split(b" ", 1)[0], 8))
+
+
+class Reader:
+    """Reads files past the page cache where they are large, through one buffer."""
+
+    def __init__(self) -> None:
+        self._buffer = Ring(Flow(), 1, _BUFFER).take()
+
+    def check(self, path: bytes, size: int) -> str:
+        """Quick checksum of a file."""
+        if size < BIG:
+            return check_of(_whole(path))
+        check = Check()
+        for buffer in self._pieces(path):
+            check.update_buffer(buffer)
+        return check.hexdigest()
+
+    def md5(self, path: bytes, size: int) -> str:
+        """md5 of a file."""
+        if size < BIG:
+            return hashlib.md5(_whole(path), usedforsecurity=False).hexdigest()
+        digest = hashlib.md5(usedforsecurity=False)
+        for buffer in self._pieces(path):
+            digest.update(buffer.view[: buffer.length])
+        return digest.hexdigest()
+
+    def _pieces(self, path: bytes) -> Iterator[Buffer]:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
+        try:
+            offset = 0
+            while count := os.preadv(descriptor, [self._buffer.view], offset):
+                self._buffer.length = count
+                offset += count
+                yield self._buffer
+        finally:
+            os.close(descriptor)
+
+
+def _whole(path: bytes) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return b"".join(iter(lambda: os.read(descriptor, BIG), b""))
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,284 @@
+"""The ways of baking that the bench compares: the payload, and two serial ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from pylib.proc import run
+from tests.disk.bench_place import (
+    Cost,
+    Watch,
+    blank_disk,
+    cpu_of_children,
+    left_on,
+    written_bytes,
+)
+
+ROOT = Path(__file__).parents[2]
+GUEST_PYTHON = Path("/usr/bin/python3")
+_HOURS = 7200.0
+_CHECKSUM = (
+    "find . -type f -exec md5sum {} + | cut -d ' ' -f 1 | LC_ALL=C sort | md5sum | cut -d ' ' -f 1"
+)
+
+
+class Parts:
+    """Seconds by name, added up."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Time what is done inside."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
+
+
+def _measured(
+    folder: Path, size: int, way: Callable[[str, Watch, Parts], None], prepare: Callable[[], None]
+) -> Cost:
+    """One way on one blank disk; ``way`` stops what it started."""
+    parts = Parts()
+    with blank_disk(folder, size) as device:
+        before = written_bytes(device)
+        with Watch() as watch:
+            prepare()
+            cpu = cpu_of_children()
+            way(device, watch, parts)
+        cpu = cpu_of_children() - cpu
+        written = written_bytes(device) - before
+        allocated, found = left_on(device, folder)
+    seconds = sum(parts.seconds.values())
+    return Cost(seconds, cpu, watch.peak_mib, written, allocated, parts.seconds, found)
+
+
+# ---------------------------------------------------------------------------------------- payload
+
+
+class _Metadata(ThreadingHTTPServer):
+    """A metadata server of one job, which keeps the last report."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.job = ""
+        self.report: dict[str, Any] = {}
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        """Its address."""
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        try:
+            yield f"127.0.0.1:{self.server_address[1]}"
+        finally:
+            self.shutdown()
+            self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Metadata
+
+    def do_GET(self) -> None:
+        """The job, whatever is asked for."""
+        self._answer(self.server.job.encode())
+
+    def do_PUT(self) -> None:
+        """A report."""
+        self.server.report = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer(b"")
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def payload(
+    folder: Path, size: int, image: str, prepare: Callable[[], None], cores: Sequence[int] = ()
+) -> Cost:
+    """The guest payload as a VM runs it, on these cores only; parts are its phases."""
+    host = image.partition("/")[0]
+    metadata = _Metadata()
+
+    def way(device: str, watch: Watch, parts: Parts) -> None:
+        job = {"version": 1, "kind": "image", "nonce": "bench", "device": device}
+        endpoints = {host: [f"http://{host}"]}
+        metadata.job = json.dumps({**job, "images": [image], "endpoints": endpoints})
+        python = GUEST_PYTHON if GUEST_PYTHON.exists() else Path(sys.executable)
+        words: list[str | Path] = [python, "-m", "pylib.guest.payload.main"]
+        if cores:
+            words[:0] = ["taskset", "--cpu-list", ",".join(map(str, cores))]
+        with metadata.serving() as address, parts.of("all"):
+            settings = {"GCE_METADATA_HOST": address}
+            code = watch.start(words, folder=ROOT, settings=settings).wait()
+        if code != 0 or metadata.report.get("result") != "ok":
+            raise AssertionError(f"the payload ended with {code}: {metadata.report}")
+
+    cost = _measured(folder, size, way, prepare)
+    return replace(cost, parts=metadata.report["facts"]["seconds"])
+
+
+# ----------------------------------------------------------------------------------------- serial
+
+
+@contextmanager
+def containerd(folder: Path, watch: Watch) -> Iterator[list[str | Path]]:
+    """A daemon with nothing in it; the words that begin every call of ctr."""
+    root = folder / "containerd"
+    run(["rm", "-rf", root])
+    root.mkdir()
+    socket = root / "socket"
+    (root / "config.toml").write_text(
+        f'version = 2\nroot = "{root}/root"\nstate = "{root}/state"\n'
+        'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+        f'[grpc]\naddress = "{socket}"\n',
+        encoding="utf-8",
+    )
+    program = tool("containerd")
+    with (root / "log").open("wb") as log:
+        daemon = watch.start([program, "--config", root / "config.toml"], log=log)
+        ctr: list[str | Path] = [tool("ctr"), "--address", socket, "--namespace", "k8s.io"]
+        try:
+            _until_answers(ctr)
+            yield ctr
+        finally:
+            daemon.terminate()
+            daemon.wait()
+            run(["rm", "-rf", root], timeout=_HOURS)
+
+
+def tool(name: str) -> Path:
+    """The project's own program, or the one on PATH."""
+    own = ROOT / ".tools/bin" / name
+    return own if own.exists() else Path(name)
+
+
+def _until_answers(ctr: Sequence[str | Path]) -> None:
+    for _ in range(300):
+        if run([*ctr, "version"], ok_codes=(0, 1)).code == 0:
+            return
+        time.sleep(0.1)
+    raise AssertionError("containerd did not start")
+
+
+def serial(folder: Path, size: int, image: str, prepare: Callable[[], None]) -> Cost:
+    """containerd pulls and unpacks, then each snapshot is viewed, copied and summed, in turn: the
+    steps of gke-disk-image-builder's script, without its installation of programs."""
+
+    def way(device: str, watch: Watch, parts: Parts) -> None:
+        with containerd(folder, watch) as ctr:
+            prepare()
+            _serially(device, folder / "disk", ctr, image, parts)
+
+    return _measured(folder, size, way, lambda: None)
+
+
+def _serially(device: str, disk: Path, ctr: Sequence[str | Path], image: str, parts: Parts) -> None:
+    disk.mkdir(exist_ok=True)
+    with parts.of("format"):
+        options = "lazy_itable_init=0,lazy_journal_init=0,discard"
+        run(["mkfs.ext4", "-q", "-F", "-m", "0", "-E", options, device])
+        run(["mount", "-o", "discard", device, disk])
+    with parts.of("pull"):
+        run([*ctr, "images", "pull", "--plain-http", image], timeout=_HOURS)
+    (disk / "images.metadata").write_text(run([*ctr, "images", "ls"]).stdout, encoding="utf-8")
+    lines = []
+    for chain in _committed(ctr):
+        run([*ctr, "snapshots", "view", f"tmp_{chain}", chain])
+        mounts = run([*ctr, "snapshots", "mounts", "/nowhere", f"tmp_{chain}"]).stdout
+        source = _upper(mounts)
+        place = disk / source.relative_to(source.parents[2])
+        place.parent.mkdir(parents=True)
+        with parts.of("cp"):
+            run(["cp", "-r", "-p", source, place.parent], timeout=_HOURS)
+        with parts.of("md5"):
+            words: list[str | Path] = ["bash", "-c", f'cd "$1" && {_CHECKSUM}', "bash", place]
+            checksum = run(words, timeout=_HOURS).stdout.strip()
+        lines.append(f"{chain} {place.relative_to(disk)} {checksum}\n")
+    with parts.of("umount"):
+        (disk / "snapshots.metadata").write_text("".join(lines), encoding="utf-8")
+        run([*ctr, "images", "rm", image])
+        run(["umount", disk], timeout=_HOURS)
+
+
+def _committed(ctr: Sequence[str | Path]) -> list[str]:
+    rows = [line.split() for line in run([*ctr, "snapshots", "ls"]).stdout.splitlines()]
+    return [row[0] for row in rows if row[-1] == "Committed"]
+
+
+def _upper(mounts: str) -> Path:
+    """The first folder of a mount: a layer's own tree."""
+    text = mounts.partition("lowerdir=")[2] or mounts.split("mount -t bind ")[1]
+    return Path(text.replace(":", " ").replace(",", " ").split()[0])
+
+
+# ------------------------------------------------------------------------------------------ script
+
+
+def script(folder: Path, size: int, image: str, prepare: Callable[[], None], source: Path) -> Cost:
+    """gke-disk-image-builder's own ``script/startup.sh``, with all that installs or asks Google
+    replaced by programs that do nothing, in a mount namespace of its own."""
+
+    def way(device: str, watch: Watch, parts: Parts) -> None:
+        with containerd(folder, watch) as ctr:
+            shims = _shims(folder, ctr)
+            prepare()
+            with parts.of("all"):
+                words: list[str | Path] = [
+                    "unshare",
+                    "--mount",
+                    "bash",
+                    "-c",
+                    _DRIVE,
+                    "bash",
+                    device,
+                    source,
+                    image,
+                ]
+                path = {"PATH": f"{shims}:{os.environ['PATH']}"}
+                done = watch.start(words, settings=path).wait()
+            if done != 0:
+                raise AssertionError(f"{source} ended with {done}")
+
+    return _measured(folder, size, way, lambda: None)
+
+
+_DRIVE = """
+for place in /dev/disk /etc/containerd /mnt; do
+  mkdir -p "$place" && mount -t tmpfs none "$place" || exit 9
+done
+mkdir -p /dev/disk/by-id && ln -s "$1" /dev/disk/by-id/google-secondary-disk-image-disk
+. "$2"
+unpack true none "$3"
+"""
+
+
+def _shims(folder: Path, ctr: Sequence[str | Path]) -> Path:
+    shims = folder / "shims"
+    shims.mkdir(exist_ok=True)
+    plain = f"""args=()
+for word; do args+=("$word"); [ "$word" != pull ] || args+=(--plain-http); done
+exec {ctr[0]} --address {ctr[2]} "${{args[@]}}" """
+    bodies = {"sudo": 'exec "$@"', "ctr": plain}
+    bodies |= dict.fromkeys(("apt", "apt-get", "systemctl", "curl", "jq"), "exit 0")
+    for name, body in bodies.items():
+        (shims / name).write_text(f"#!/bin/bash\n{body}\n", encoding="utf-8")
+        (shims / name).chmod(0o755)
+    return shims

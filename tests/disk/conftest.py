@@ -1,0 +1,51 @@
+"""Fixtures of the tests on real disks; all need root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pylib.emulator.guest.real import why_not
+from tests.disk.daemon import Daemon, containerd, program
+from tests.disk.guest import GIB, loop
+from tests.disk.registry import Registry, serving
+
+
+@pytest.fixture(autouse=True)
+def root() -> None:
+    """All here need loop devices and mounts."""
+    if reason := why_not():
+        pytest.skip(f"no real disks: {reason}")
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    """An empty registry."""
+    with serving(Registry()) as one:
+        yield one
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The file of the target disk."""
+    return tmp_path / "target.raw"
+
+
+@pytest.fixture
+def device(root: None, file: Path) -> Iterator[str]:
+    """A blank disk of ten GiB, which takes no room."""
+    with loop(file, 10 * GIB) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A containerd that pulls and unpacks."""
+    if reason := why_not():
+        pytest.skip(f"containerd cannot run: {reason}")
+    if program("containerd") is None or program("ctr") is None:
+        pytest.skip("containerd is not built; run scripts/install-tools disk")
+    with containerd(tmp_path_factory.mktemp("judge") / "containerd") as one:
+        yield one

@@ -1,0 +1,155 @@
+"""Disks and registries that fail a bake: refused with the reason, and never told as a success."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pylib.proc import run
+from tests.disk.guest import do, job, loop
+from tests.disk.layers import Layer, digest_of, gzipped, image
+from tests.disk.registry import Answer, Registry
+
+SMALL = image([gzipped(Layer().folder("d").file("d/f", b"content" * 5000))])
+
+
+def _nothing(place: Path) -> None:
+    """Power off with all in the page cache."""
+
+
+def _synced(place: Path) -> None:
+    run(["sync", "-f", place])
+
+
+@pytest.mark.parametrize("leave", [_nothing, _synced], ids=["nothing", "sync"])
+def test_a_disk_that_was_not_unmounted_is_refused(
+    leave: Callable[[Path], None], device: str, file: Path, registry: Registry, tmp_path: Path
+) -> None:
+    reference = registry.push("app:v1", SMALL)
+    made = do(job(device, reference), tmp_path / "made")
+    assert made["result"] == "ok"
+    place = tmp_path / "rw"
+    place.mkdir()
+    run(["mount", device, place])
+    copy = tmp_path / "copy.raw"
+    try:
+        (place / "more").write_bytes(b"x")
+        leave(place)
+        run(["cp", "--sparse=always", file, copy])
+    finally:
+        run(["umount", place])
+    with loop(copy) as other:
+        check = job(other, reference, verify={"digest": made["digest"]})
+        report = do(check, tmp_path / "check")
+    assert (report["result"], report["message"]) == (
+        "fail",
+        f"{other} was not unmounted cleanly: its superblock says needs_recovery [disk.py]",
+    )
+
+
+def test_a_disk_that_holds_something_is_not_formatted(
+    device: str, file: Path, registry: Registry, tmp_path: Path
+) -> None:
+    with file.open("r+b") as disk:
+        disk.seek(128 << 20)
+        disk.write(b"mine")
+    report = do(job(device, registry.push("app:v1", SMALL)), tmp_path / "work")
+    assert report["message"] == (
+        f"{device} is not blank: byte {128 << 20} is not zero; it is not formatted [disk.py]"
+    )
+    assert registry.asked == []
+
+
+def test_a_disk_in_use_is_not_formatted(device: str, registry: Registry, tmp_path: Path) -> None:
+    run(["mkfs.ext4", "-q", device])
+    place = tmp_path / "rw"
+    place.mkdir()
+    run(["mount", device, place])
+    try:
+        report = do(job(device, registry.push("app:v1", SMALL)), tmp_path / "work")
+    finally:
+        run(["umount", place])
+    assert report["message"].startswith(f"{device} is in use, mounted or by another device")
+
+
+def test_a_full_disk_is_named(registry: Registry, tmp_path: Path) -> None:
+    large = image([gzipped(Layer().file("f", bytes(40 << 20)))])
+    with loop(tmp_path / "small.raw", 32 << 20) as device:
+        report = do(job(device, registry.push("app:v1", large)), tmp_path / "work")
+    assert report["result"] == "fail"
+    assert "the disk is full: its 0.0 GiB do not hold the unpacked images" in report["message"]
+
+
+def test_a_disk_without_inodes_left_is_named(registry: Registry, tmp_path: Path) -> None:
+    layer = Layer()
+    for number in range(9000):
+        layer.file(f"f{number}")
+    many = image([gzipped(layer)])
+    with loop(tmp_path / "small.raw", 32 << 20) as device:
+        report = do(job(device, registry.push("app:v1", many)), tmp_path / "work")
+    assert report["result"] == "fail"
+    assert "inodes are used" in report["message"]
+
+
+def test_a_tag_that_moved_is_refused(device: str, registry: Registry, tmp_path: Path) -> None:
+    reference = registry.push("app:v1", SMALL)
+    planned = "sha256:" + "a" * 64
+    wanted = {**job(device, reference), "images": [{"reference": reference, "digest": planned}]}
+    report = do(wanted, tmp_path / "work")
+    assert f"{reference} is now {SMALL.digest}, not {planned} as the job says" in report["message"]
+
+
+def test_a_layer_that_unpacks_to_another_digest_is_refused(
+    device: str, registry: Registry, tmp_path: Path
+) -> None:
+    packed = gzipped(Layer().file("f", b"1"))
+    wrong = image([replace(packed, diff_id=digest_of(b"other"))])
+    report = do(job(device, registry.push("app:v1", wrong)), tmp_path / "work")
+    assert f"but its image's config says {digest_of(b'other')}" in report["message"]
+
+
+def test_a_token_that_ends_while_pulling_is_renewed(
+    device: str, registry: Registry, tmp_path: Path
+) -> None:
+    registry.tokens = True
+    reference = registry.push("app:v1", SMALL)
+
+    def expire(path: str, answer: Answer) -> Answer:
+        if "/manifests/" in path:
+            registry.good_tokens.clear()
+            registry.good_tokens.add("Bearer other")
+        return answer
+
+    registry.unkind = expire
+    assert do(job(device, reference), tmp_path / "work")["result"] == "ok"
+    assert sum(path.startswith("/token") for path in registry.asked) >= 2
+
+
+def test_a_flipped_bit_is_found_from_the_disk_alone(
+    device: str, file: Path, registry: Registry, tmp_path: Path
+) -> None:
+    marked = image([gzipped(Layer().file("f", b"look for this" * 1000))])
+    reference = registry.push("app:v1", marked)
+    made = do(job(device, reference), tmp_path / "made")
+    copy = tmp_path / "copy.raw"
+    run(["cp", "--sparse=always", file, copy])
+    found = run(["grep", "-obUa", "-m1", "look for thislook", copy]).stdout
+    with copy.open("r+b") as disk:
+        disk.seek(int(found.split(":")[0]))
+        disk.write(b"L")
+    with loop(copy) as other:
+        check = job(other, reference, verify={"digest": made["digest"]})
+        report = do(check, tmp_path / "check")
+    assert report["result"] == "fail"
+    assert "snapshots/1/fs has checksum " in report["message"]
+
+
+def test_what_is_no_disk_is_named(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "by-id").mkdir()
+    (tmp_path / "by-id" / "other").touch()
+    link = str(tmp_path / "by-id" / "other")
+    report = do(job(link, registry.push("app:v1", SMALL)), tmp_path / "work")
+    assert report["message"] == f"{link} is no disk [disk.py]"
