@@ -9,8 +9,10 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
+from pylib.chart import chart_path
 from pylib.errors import BakeError
 
 LARGEST_VALUE = 256 << 10
@@ -42,7 +44,7 @@ def metadata(job: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def payload() -> bytes:
-    """The payload's package as a zip archive."""
+    """The payload's package, and the chart's download beside it, as a zip archive."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
         for name, content in _files():
@@ -56,9 +58,16 @@ def _files() -> Iterator[tuple[str, bytes]]:
     """The packages above are empty: the payload has no other part of this library."""
     yield "pylib/__init__.py", b""
     yield "pylib/guest/__init__.py", b""
-    sources = (file for file in _guest("payload").iterdir() if file.name.endswith(".py"))
-    for file in sorted(sources, key=lambda file: file.name):
-        yield f"{_PACKAGE}/{file.name}", file.read_bytes()
+    for name, folder in ((_PACKAGE, _guest("payload")), ("download", downloader())):
+        sources = (file for file in folder.iterdir() if file.name.endswith(".py"))
+        for file in sorted(sources, key=lambda file: file.name):
+            yield f"{name}/{file.name}", file.read_bytes()
+
+
+def downloader() -> Path:
+    """The package that the chart's Job downloads a model with: one way to judge a model's files,
+    and one to read Hugging Face, wherever the disk is filled."""
+    return chart_path() / "files" / "download"
 
 
 def _guest(name: str) -> Traversable:

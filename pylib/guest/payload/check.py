@@ -12,7 +12,7 @@ from pylib.guest.payload import disk as disks
 from pylib.guest.payload.bake import Outcome, mounted
 from pylib.guest.payload.failure import GuestError
 from pylib.guest.payload.job import ImageJob
-from pylib.guest.payload.metafiles import IMAGES, SNAPSHOTS
+from pylib.guest.payload.metafiles import IMAGES, SNAPSHOTS, parse_images
 from pylib.guest.payload.pool import Counters, run_all
 from pylib.guest.payload.report import Report
 from pylib.guest.payload.snapshots import disk_digest, summary_of
@@ -26,7 +26,10 @@ Sums = dict[bytes, str]
 
 
 def check(job: ImageJob, report: Report, work: Path) -> Outcome:
-    """Digest of what the disk holds; raises :class:`GuestError` when it is not the job's."""
+    """Digest of what the disk holds, and the images that it names.
+
+    Raises :class:`GuestError` when the digest is not the job's, or the disk contradicts itself.
+    """
     report.phase("find")
     disk = disks.find(job.device, 0)
     disks.prove_clean(disk)
@@ -35,7 +38,8 @@ def check(job: ImageJob, report: Report, work: Path) -> Outcome:
     with mounted(disks.mount_to_read, disk, folder):
         lines = parse_snapshots(_text(folder / SNAPSHOTS))
         check_top(folder, [path for path, _ in lines.values()])
-        _check_images(job, _text(folder / IMAGES))
+        images = parse_images(_text(folder / IMAGES))
+        _check_images(job, images)
         trees = read_trees(folder, [path for path, _ in lines.values()], report)
     summaries = {}
     for (chain, (path, checksum)), records in zip(lines.items(), trees, strict=True):
@@ -43,11 +47,12 @@ def check(job: ImageJob, report: Report, work: Path) -> Outcome:
         if checksum != summaries[chain].checksum:
             raise GuestError(f"{path} has checksum {summaries[chain].checksum}, not {checksum}")
     digest = disk_digest(summaries)
-    if digest != job.verify_digest:
+    if job.verify_digest not in {"", digest}:
         raise GuestError(f"the disk holds {digest}, not {job.verify_digest} as was made")
     size = sum(it.size for records in trees for it in records if it.path == it.group)
     report.phase("done")
-    return Outcome(digest, {"images": [], "tree_bytes": size, "snapshots": len(summaries)})
+    named = [{"reference": name, "digest": found} for name, found in images.items()]
+    return Outcome(digest, {"images": named, "tree_bytes": size, "snapshots": len(summaries)})
 
 
 def parse_snapshots(text: str) -> dict[str, tuple[str, str]]:
@@ -70,9 +75,10 @@ def _text(file: Path) -> str:
         raise GuestError(f"the disk has no good {file.name}: {error}") from None
 
 
-def _check_images(job: ImageJob, text: str) -> None:
-    named = {line.split(" ", 1)[0] for line in text.splitlines()}
-    missing = sorted({it.reference.text for it in job.images} - named)
+def _check_images(job: ImageJob, named: Mapping[str, str]) -> None:
+    if not named:
+        raise GuestError(f"{IMAGES} on the disk names no image")
+    missing = sorted({it.reference.text for it in job.images} - set(named))
     if missing:
         raise GuestError(f"{IMAGES} on the disk does not name {', '.join(missing)}")
 

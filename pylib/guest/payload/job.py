@@ -6,20 +6,25 @@
      "platform": "linux/amd64", "device_bytes": 64424509440,
      "endpoints": {"docker.io": ["https://mirror.gcr.io", "https://registry-1.docker.io"]}}
 
-``images`` and the first four are needed.  ``verify`` asks to check a disk made earlier, instead.
+``images`` and the first four are needed.  ``verify`` asks to check a disk made earlier, instead:
+it needs no ``images``, and with an empty digest it takes any tree that agrees with the disk's own
+files.  The job of a weights bake is in :mod:`pylib.guest.payload.weights_job`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pylib.guest.payload.failure import GuestError
 from pylib.guest.payload.reference import DIGEST, Reference, parse_reference
 
+T = TypeVar("T")
+
 VERSION = 1
+KINDS = ("image", "weights")
 DEVICE = "/dev/disk/by-id/google-vfs-target"
 PAYLOADS = ("direct", "containerd")
 AUTHS = ("none", "service-account")
@@ -55,8 +60,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ImageJob:
-    """``verify_digest`` is ``None`` for a bake, else what the tree on the disk must have;
-    ``device_bytes`` 0 for any size."""
+    """``verify_digest`` is ``None`` for a bake, else what the tree on the disk must have, empty for
+    any; ``device_bytes`` 0 for any size."""
 
     nonce: str
     images: tuple[Wanted, ...]
@@ -81,36 +86,53 @@ def nonce_of(text: str) -> str:
         return ""
 
 
+def kind_of(text: str) -> str:
+    """The kind of a job that may be wrong otherwise; empty when there is none."""
+    try:
+        return str(json.loads(text)["kind"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
 def parse_job(text: str) -> ImageJob:
     """Raises :class:`GuestError` for a job that this payload does not understand."""
+    return parsed(text, _image_job)
+
+
+def parsed(text: str, parse: Callable[[Mapping[str, Any]], T]) -> T:
+    """What ``parse`` makes of a job; raises :class:`GuestError` for whatever is wrong in it."""
     try:
-        found = json.loads(text)
-        return _image_job(found)
+        return parse(json.loads(text))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise GuestError(f"the job in the VM's metadata is wrong: {error!r}") from None
 
 
-def _image_job(found: Mapping[str, Any]) -> ImageJob:
-    unknown = sorted(set(found) - _KNOWN)
-    if found["version"] != VERSION or found["kind"] != "image" or unknown:
+def refuse_others(found: Mapping[str, Any], kind: str, known: Collection[str]) -> None:
+    """Raises :class:`GuestError` for another version or kind, and for unknown fields."""
+    unknown = sorted(set(found) - set(known))
+    if found["version"] != VERSION or found["kind"] != kind or unknown:
         raise GuestError(
-            f"this payload does jobs of version {VERSION} and kind image; the VM's metadata has "
-            f"version {found['version']!r}, kind {found['kind']!r}"
+            f"this payload does jobs of version {VERSION} and of the kinds {', '.join(KINDS)}; the "
+            f"VM's metadata has version {found['version']!r}, kind {found['kind']!r}"
             + (f", and fields that are not known: {', '.join(unknown)}" if unknown else "")
         )
+
+
+def _image_job(found: Mapping[str, Any]) -> ImageJob:
+    refuse_others(found, "image", _KNOWN)
     endpoints = {host: tuple(urls) for host, urls in found.get("endpoints", {}).items()}
     job = ImageJob(
         nonce=str(found["nonce"]),
-        images=tuple(_wanted(item) for item in found["images"]),
+        images=tuple(_wanted(item) for item in found.get("images", ())),
         device=str(found["device"]),
         device_bytes=int(found.get("device_bytes", 0)),
-        payload=_one_of("payload", found.get("payload", PAYLOADS[0]), PAYLOADS),
-        auth=_one_of("auth", found.get("auth", AUTHS[0]), AUTHS),
+        payload=one_of("payload", found.get("payload", PAYLOADS[0]), PAYLOADS),
+        auth=one_of("auth", found.get("auth", AUTHS[0]), AUTHS),
         verify_digest=str(found["verify"]["digest"]) if "verify" in found else None,
         platform=str(found.get("platform", "linux/amd64")),
         endpoints={**ENDPOINTS, **endpoints},
     )
-    if not job.images or not job.nonce:
+    if not (job.images or job.verify_digest is not None) or not job.nonce:
         raise GuestError("the job in the VM's metadata names no image, or has no nonce")
     return job
 
@@ -123,7 +145,8 @@ def _wanted(item: str | Mapping[str, str]) -> Wanted:
     return Wanted(reference, digest or reference.digest)
 
 
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
+def one_of(name: str, value: str, known: tuple[str, ...]) -> str:
+    """``value`` when it is known; raises :class:`GuestError` otherwise."""
     if value not in known:
         raise GuestError(f"the job's {name} is {value!r}; known are {', '.join(known)}")
     return value

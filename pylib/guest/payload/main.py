@@ -17,7 +17,7 @@ from pathlib import Path
 from pylib.guest.payload.bake import Outcome, bake
 from pylib.guest.payload.check import check
 from pylib.guest.payload.failure import line_of, message_of
-from pylib.guest.payload.job import ImageJob, nonce_of, parse_job
+from pylib.guest.payload.job import ImageJob, kind_of, nonce_of, parse_job
 from pylib.guest.payload.metadata import Metadata
 from pylib.guest.payload.report import Report
 
@@ -43,8 +43,7 @@ def run(text: str, report: Report, work: Path = _WORK) -> int:
     report.begin()
     folder = Path(tempfile.mkdtemp(prefix="vfs-", dir=work))
     try:
-        job = parse_job(text)
-        outcome = _task(job)(job, report, folder)
+        outcome = _do(text, report, folder)
     except Exception as error:
         _LOG.exception("failed")
         report.fail(message_of(error), line_of(error))
@@ -55,6 +54,15 @@ def run(text: str, report: Report, work: Path = _WORK) -> int:
     report.succeed(outcome.digest, outcome.facts)
     _LOG.info("%s is on the disk", outcome.digest)
     return REPORTED_OK
+
+
+def _do(text: str, report: Report, folder: Path) -> Outcome:
+    if kind_of(text) == "weights":
+        from pylib.guest.payload import weights
+
+        return weights.run(text, report, folder)
+    job = parse_job(text)
+    return _task(job)(job, report, folder)
 
 
 def _task(job: ImageJob) -> Callable[[ImageJob, Report, Path], Outcome]:

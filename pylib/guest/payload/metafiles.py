@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pylib.guest.payload.image import Image
+from pylib.guest.payload.reference import DIGEST
 
 SNAPSHOTS, IMAGES = "snapshots.metadata", "images.metadata"
 _COLUMNS = ("REF", "TYPE", "DIGEST", "SIZE", "PLATFORMS", "LABELS")
@@ -40,6 +41,17 @@ def _rows(images: Sequence[Image]) -> set[tuple[str, ...]]:
         rest = (image.media_type, image.digest, human(image.size), platforms, _LABEL)
         found |= {(image.name, *rest), (image.config_digest, *rest)}
     return found
+
+
+def parse_images(text: str) -> dict[str, str]:
+    """Digest by reference, from the text of ``images.metadata``; its rows that give an image the
+    name of its config's digest are left out, and so is whatever is no row."""
+    rows = [line.split()[:3] for line in text.splitlines()]
+    return {
+        row[0]: row[2]
+        for row in rows
+        if len(row) == 3 and DIGEST.fullmatch(row[2]) and not DIGEST.fullmatch(row[0])
+    }
 
 
 def human(size: int) -> str:
