@@ -10,6 +10,8 @@ import pytest
 from pylib.emulator.guest.real import why_not
 from tests.disk.daemon import Daemon, containerd, program
 from tests.disk.guest import GIB, loop
+from tests.disk.made import Made
+from tests.disk.made import made as make
 from tests.disk.registry import Registry, serving
 
 
@@ -48,4 +50,13 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     if program("containerd") is None or program("ctr") is None:
         pytest.skip("containerd is not built; run scripts/install-tools disk")
     with containerd(tmp_path_factory.mktemp("judge") / "containerd") as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """A disk that was made well."""
+    if reason := why_not():
+        pytest.skip(f"no real disks: {reason}")
+    with make(tmp_path_factory.mktemp("made")) as one:
         yield one
