@@ -144,7 +144,7 @@ def _quota(cloud: Cloud, question: Question) -> Found:
     place, region = bake.place, question.config.region
     machine = cloud.machine_type(place.zones[0], place.machine_type)
     cpus = machine.vcpus if machine else 0
-    disk = 2 * bake.inputs.size_gib + 2 * BOOT_GIB
+    disk = 2 * bake.size_gib + 2 * BOOT_GIB
     needs = {
         gke_bake.cpu_metric(place.machine_type): cpus,
         "CPUS_ALL_REGIONS": cpus,
@@ -177,7 +177,7 @@ def _egress(cloud: Cloud, question: Question) -> Found:
         yield Check("network", State.OK, f"Cloud NAT serves network {network} in {region}")
         return
     subnet = cloud.subnetwork(region, name)
-    outside = [image for image in bake.inputs.images if not gke_bake.GOOGLE_HOST.match(image)]
+    outside = bake.recipe.outside
     if subnet is not None and subnet.private_access and not outside:
         text = f"subnetwork {name} has Private Google Access, and all images are on it"
         yield Check("network", State.OK, text)

@@ -30,7 +30,7 @@ class Estimate:
 
 def estimate(bake: Bake) -> Estimate:
     """Time and cost of one bake that nothing disturbs."""
-    size = bake.inputs.size_gib
+    size = bake.size_gib
     seconds = SECONDS_FIXED + SECONDS_PER_GIB * size
     return Estimate(
         seconds=seconds,
@@ -46,5 +46,5 @@ def _dollars(bake: Bake, hours: float) -> float | None:
     disk = prices.DISK_GIB_MONTH.get(bake.place.disk_type)
     if cpu is None or disk is None or not cpus.isdecimal():
         return None
-    disks = 2 * bake.inputs.size_gib * disk / prices.HOURS_A_MONTH
+    disks = 2 * bake.size_gib * disk / prices.HOURS_A_MONTH
     return round((cpu * int(cpus) + disks) * hours, 2)

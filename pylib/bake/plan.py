@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pylib import __version__
+from pylib.bake.recipe import Recipe
 from pylib.cloud.records import AttachSpec, DiskSpec, ImageSpec, InstanceSpec
 from pylib.names import MAX_NAME, label_value
 
@@ -31,30 +31,8 @@ BOOT_FAMILY = "debian-12"
 """The guest's system: its newest image is looked up once a run and then named by its own name."""
 BOOT_GIB = 10
 
-READ_SCOPES = ("https://www.googleapis.com/auth/devstorage.read_only",)
-"""Enough to pull from Artifact Registry and to read a bucket:
-https://cloud.google.com/artifact-registry/docs/access-control#gce."""
-
-DESCRIPTION_LIMIT = 2048
-"""Longest description that is written; longer lists stand in the lock file alone."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What the content of an image cache depends on, and what makes a published image reusable."""
-
-    images: tuple[str, ...]
-    size_gib: int
-    payload: str = "direct"
-    kms_key: str | None = None
-    storage_locations: tuple[str, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """12 hex digits; the order of the images plays no part."""
-        parts = {**asdict(self), "images": sorted(set(self.images)), "format": 1}
-        text = json.dumps(parts, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:INPUT_DIGITS]
+DEFAULT_PREFIX = {"image": "image-cache", "weights": "weights"}
+"""Start of the name of an image that nobody named, by kind."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +52,54 @@ class Place:
     boot_image: str | None = None
     """``projects/P/global/images/N`` in place of the newest Debian 12."""
 
+    def of_images(self, project: str) -> Place:
+        """The same place, with images in another project."""
+        return replace(self, images_project=project)
+
+
+@dataclass(frozen=True)
+class SourceDisk:
+    """A disk that somebody else filled, to be imaged as it is; never changed or deleted."""
+
+    zone: str
+    name: str
+    id: str
+
 
 @dataclass(frozen=True)
 class Bake:
-    """One bake of an image cache, as it was asked for."""
+    """One bake, as it was asked for.
 
-    inputs: Inputs
+    ``disk`` is imaged in place of one that a guest fills; with ``verify_only`` the image is there
+    already, and nothing but the check is made.
+    """
+
+    recipe: Recipe
+    size_gib: int
     place: Place
     image_name: str
     owner: str
     family: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    job: Mapping[str, Any] = field(default_factory=dict)
+    storage_locations: tuple[str, ...] = ()
+    kms_key: str | None = None
     log_bucket: str | None = None
+    disk: SourceDisk | None = None
+    verify_only: bool = False
+
+    @property
+    def inputs(self) -> str:
+        """12 hex digits over all that the image depends on: what makes a published one reusable."""
+        parts = {
+            "format": 1,
+            "kind": self.recipe.kind,
+            "recipe": self.recipe.inputs(),
+            "size": self.size_gib,
+            "kms": self.kms_key,
+            "locations": self.storage_locations,
+        }
+        text = json.dumps(parts, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:INPUT_DIGITS]
 
 
 @dataclass(frozen=True)
@@ -131,7 +144,7 @@ class Run:
             RUN: self.id,
             OWNER: label_value(self.bake.owner),
             EXPIRES: str(self.expires),
-            INPUTS: self.bake.inputs.digest,
+            INPUTS: self.bake.inputs,
             PHASE: phase,
         }
 
@@ -141,10 +154,10 @@ class Run:
         return DiskSpec(
             name=self.name,
             zone=self.zone,
-            size_gib=self.bake.inputs.size_gib,
+            size_gib=self.bake.size_gib,
             type=place.disk_type,
             labels=self.labels("fill"),
-            kms_key=self.bake.inputs.kms_key,
+            kms_key=self.bake.kms_key,
         )
 
     def copy(self, image: str) -> DiskSpec:
@@ -153,11 +166,11 @@ class Run:
         return DiskSpec(
             name=self.check_disk,
             zone=self.zone,
-            size_gib=self.bake.inputs.size_gib,
+            size_gib=self.bake.size_gib,
             type=place.disk_type,
             labels=self.labels("check"),
             image=image,
-            kms_key=self.bake.inputs.kms_key,
+            kms_key=self.bake.kms_key,
         )
 
     def machine(self, boot_image: str, metadata: Mapping[str, str], *, check: bool) -> InstanceSpec:
@@ -179,31 +192,31 @@ class Run:
             max_run_seconds=vm_seconds(place),
             external_ip=place.external_ip,
             service_account=place.service_account,
-            scopes=READ_SCOPES if place.service_account else (),
-            kms_key=self.bake.inputs.kms_key,
+            scopes=self.bake.recipe.scopes if place.service_account else (),
+            kms_key=self.bake.kms_key,
         )
 
-    def image(self, content: Mapping[str, str], description: str) -> ImageSpec:
+    def image(self) -> ImageSpec:
         """The image, not yet for use: no family, and a label that says so."""
         return ImageSpec(
             project=self.bake.place.images_project,
             name=self.bake.image_name,
-            disk=self.name,
+            disk=self.bake.disk.name if self.bake.disk else self.name,
             zone=self.zone,
-            labels={**content, **self.labels(CANDIDATE)},
-            description=description,
-            storage_locations=self.bake.inputs.storage_locations,
-            kms_key=self.bake.inputs.kms_key,
+            labels=self.labels(CANDIDATE),
+            storage_locations=self.bake.storage_locations,
+            kms_key=self.bake.kms_key,
         )
 
     def guest_job(self, *, check: bool) -> dict[str, Any]:
         """The guest's job; the nonce of the check differs, so that no report is taken for both."""
         return {
-            **self.bake.job,
+            **self.bake.recipe.job(),
             "version": 1,
+            "kind": self.bake.recipe.kind,
             "nonce": f"{self.nonce}-check" if check else self.nonce,
             "device": f"/dev/disk/by-id/google-{DEVICE}",
-            "device_bytes": self.bake.inputs.size_gib << 30,
+            "device_bytes": self.bake.size_gib << 30,
         }
 
 
@@ -218,30 +231,7 @@ def run_name(image: str, run_id: str) -> str:
     return f"{image[:room].rstrip('-')}-{run_id}"
 
 
-def default_name(prefix: str, inputs: Inputs) -> str:
-    """Name of an image that the config gives none: the same for the same inputs."""
-    return f"{prefix[: MAX_NAME - INPUT_DIGITS - 1].rstrip('-')}-{inputs.digest}"
-
-
-def content_labels(images: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Labels that tell what is inside, of (reference, digest): name and tag without dots, and 12
-    hex digits of the digest, for as many as labels allow."""
-    found = {"cached-images": str(len(images))}
-    for number, (reference, digest) in enumerate(images[:20]):
-        found[f"image-{number}"] = label_value(reference.split("@")[0].rsplit("/", 1)[-1])
-        found[f"digest-{number}"] = digest.removeprefix("sha256:")[:INPUT_DIGITS]
-    return found
-
-
-def description(inputs: Inputs, images: tuple[tuple[str, str], ...], tree_bytes: int) -> str:
-    """JSON: whole digests, sizes, the tool's version; the digest of the list if it is too long."""
-    base: dict[str, Any] = {
-        "tool": f"vllm-fast-start {__version__}",
-        "inputs": inputs.digest,
-        "bytes": tree_bytes,
-    }
-    full = json.dumps({**base, "images": [list(pair) for pair in images]}, separators=(",", ":"))
-    if len(full) <= DESCRIPTION_LIMIT:
-        return full
-    digest = hashlib.sha256(json.dumps(images).encode()).hexdigest()
-    return json.dumps({**base, "imagesSha256": digest}, separators=(",", ":"))
+def default_name(bake: Bake) -> str:
+    """Name of an image that nobody named: the same for the same inputs."""
+    prefix = DEFAULT_PREFIX[bake.recipe.kind]
+    return f"{prefix}-{bake.inputs}"

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pylib.bake.cleanup import Leftover, begun, commands, delete_all
-from pylib.bake.content import Content, content_of_image
-from pylib.bake.image import Pack, Stage, Step, fingerprint, make, start_data
 from pylib.bake.interrupt import interruptible
+from pylib.bake.make import Pack, Stage, Step, fingerprint, make, start_data
 from pylib.bake.plan import EXPIRES, INPUTS, PHASE, RUN, Bake, Run, vm_seconds
-from pylib.bake.publish import publish
+from pylib.bake.publish import About, publish
+from pylib.bake.recipe import Content, described
 from pylib.bake.target import Target, published
 from pylib.bake.workbench import Workbench, new_request_id
 from pylib.cloud.api import Compute
@@ -22,7 +22,6 @@ from pylib.cloud.records import Image
 from pylib.errors import BakeError, CloudError, VfsError
 from pylib.journal import Entry, Journal
 
-KIND = "image"
 _RESUMABLE = frozenset({Kind.UNKNOWN, Kind.CREDENTIALS, Kind.TRANSIENT})
 """Failures that say nothing about the run itself: it stays as it is, for the next try."""
 
@@ -49,11 +48,11 @@ class Baked:
     """The image; ``reused`` when it was there already."""
 
     image: Image
-    content: Content | None
+    content: Content
     reused: bool
 
 
-def bake_image(bake: Bake, tools: Tools, keep: Callable[[Baked], None]) -> Baked:
+def run_bake(bake: Bake, tools: Tools, keep: Callable[[Baked], None]) -> Baked:
     """Make the image that ``bake`` asks for, or find it; ``keep`` writes down which one it is,
     after it is published and before anything else of the run is deleted.
 
@@ -61,10 +60,10 @@ def bake_image(bake: Bake, tools: Tools, keep: Callable[[Baked], None]) -> Baked
     was published, :class:`CloudError` when it was but something is left, each with the commands
     that delete what is left; KeyboardInterrupt after a signal, when all is cleaned up.
     """
-    with Journal(tools.journal, KIND) as journal, interruptible():
+    with Journal(tools.journal, bake.recipe.kind) as journal, interruptible():
         run = _resumed(bake, tools, journal)
         if run is None:
-            existing = _existing(bake, tools, journal)
+            existing = None if bake.verify_only else _existing(bake, tools, journal)
             if existing is not None:
                 keep(existing)
                 journal.remove()
@@ -100,9 +99,8 @@ def _over(run: Run, tools: Tools, journal: Journal) -> bool:
     """
     if journal.last("check", "done") is not None:
         return False
-    step, name = (
-        ("vm", run.vm) if journal.last("cut", "done") is None else ("check-vm", run.check_vm)
-    )
+    filling = journal.last("cut", "done") is None and not (run.bake.disk or run.bake.verify_only)
+    step, name = ("vm", run.vm) if filling else ("check-vm", run.check_vm)
     begun_at = [entry.at for entry in journal.of(step) if entry.event == "begin"]
     now = tools.compute.clock.time()
     if not begun_at or now - begun_at[0] <= vm_seconds(run.bake.place):
@@ -137,7 +135,7 @@ def _zones(
 def _start(bake: Bake, zone: str, tools: Tools, journal: Journal) -> Run:
     token = tools.new_token()
     now = tools.compute.clock.time()
-    run = Run(bake, f"{bake.inputs.digest[:6]}{token}", zone, f"{token}-{tools.new_id()}", int(now))
+    run = Run(bake, f"{bake.inputs[:6]}{token}", zone, f"{token}-{tools.new_id()}", int(now))
     journal.append(Entry("run", "start", now, data=start_data(run)))
     return run
 
@@ -170,10 +168,8 @@ def _finish(stage: Stage, baked: Baked) -> None:
     image = stage.target("image", baked.image.name)
     left = delete_all(stage.bench, keep=(image,))
     if left:
-        raise CloudError(
-            f"image {baked.image.name} is published and written to the lock file, but this is "
-            f"left:\n{_named(left)}"
-        )
+        said = "is good" if stage.run.bake.verify_only else "is published and in the lock file"
+        raise CloudError(f"image {baked.image.name} {said}, but this is left:\n{_named(left)}")
     stage.bench.journal.remove()
 
 
@@ -235,13 +231,15 @@ def _existing(bake: Bake, tools: Tools, journal: Journal) -> Baked | None:
     if found is None:
         return None
     target = Target("image", project, "global", found.name)
-    same = found.labels.get(INPUTS) == bake.inputs.digest
-    if same and published(found) and found.status == "READY" and not found.obsolete:
+    same = found.labels.get(INPUTS) == bake.inputs
+    content = described(found.description)
+    good = published(found) and found.status == "READY" and not found.obsolete
+    if same and good and content is not None:
         bench = Workbench(tools.compute, journal, found.labels.get(RUN, ""), tools.new_id)
         image = found
         if bake.family and found.family != bake.family:
-            image = publish(bench, target, found.id, bake.family)
-        return Baked(image, content_of_image(image), reused=True)
+            image = publish(bench, target, found.id, About("", {}, bake.family))
+        return Baked(image, content, reused=True)
     raise BakeError(
         f"{target} exists already: {_why_not(found, same=same)} It was left alone. Write another "
         f"imageCache.name, or delete it:\n    {target.command}"
@@ -252,11 +250,13 @@ def _why_not(found: Image, *, same: bool) -> str:
     if RUN not in found.labels:
         return "no bake made it."
     if not same:
-        return "it was baked from other images or settings."
+        return "it was baked from other inputs or settings."
     if not published(found):
         until = _moment(found.labels.get(EXPIRES))
         phase = found.labels.get(PHASE, "unknown")
         return f"run {found.labels[RUN]} is making it, or died (phase {phase}, until {until})."
+    if found.status == "READY" and not found.obsolete:
+        return "its description, which says what it holds, was changed."
     return f"it is {'obsolete' if found.obsolete else found.status}."
 
 
@@ -268,12 +268,12 @@ def _moment(label: str | None) -> str:
 
 def _alone(bake: Bake, compute: Compute) -> None:
     """Refuse while a VM of another run works on the same inputs: it would be paid for twice."""
-    found = compute.labelled_instances(INPUTS, bake.inputs.digest)
+    found = compute.labelled_instances(INPUTS, bake.inputs)
     now = compute.clock.time()
     for vm in found.items:
         until = vm.labels.get(EXPIRES, "")
         if until.isdecimal() and int(until) > now:
             raise BakeError(
-                f"run {vm.labels.get(RUN)} of {vm.labels.get('bake-owner')} bakes the same images "
+                f"run {vm.labels.get(RUN)} of {vm.labels.get('bake-owner')} bakes the same "
                 f"now, on VM {vm.name} in {vm.zone}. Wait for it, or delete that VM."
             )

@@ -27,6 +27,7 @@ from pylib.cloud.records import (
     Operation,
     Quota,
     Serial,
+    StoredObject,
     Subnetwork,
 )
 
@@ -71,6 +72,9 @@ class Compute(Protocol):
     def label_image(self, image: Image, labels: Labels) -> Operation:
         """Put ``labels`` in place of the image's, if they are as in ``image`` still."""
 
+    def describe_image(self, image: Image, text: str, request_id: str) -> Operation:
+        """Make ``text`` the image's description."""
+
     def set_family(self, image: Image, family: str, request_id: str) -> Operation:
         """Make the image one of a family."""
 
@@ -94,6 +98,9 @@ class Compute(Protocol):
 
     def put_object(self, bucket: str, name: str, text: str) -> None:
         """Write one object into a bucket."""
+
+    def objects(self, bucket: str, prefix: str) -> tuple[StoredObject, ...]:
+        """Objects of a bucket whose names begin with ``prefix``, all pages."""
 
 
 class Surroundings(Protocol):

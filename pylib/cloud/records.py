@@ -174,6 +174,15 @@ class Listing(Generic[Item]):
 
 
 @dataclass(frozen=True)
+class StoredObject:
+    """An object of a bucket; ``size`` in bytes."""
+
+    name: str
+    size: int
+    generation: str
+
+
+@dataclass(frozen=True)
 class DiskSpec:
     """A disk to make; ``image`` is the link of the image that it copies."""
 

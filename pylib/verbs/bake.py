@@ -3,154 +3,173 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from pylib.errors import EXIT_OK, ConfigError, Problem
+from pylib.verbs.bake_arguments import (
+    common_arguments,
+    image_arguments,
+    one_kind_arguments,
+    options_of,
+    weights_arguments,
+)
 
 if TYPE_CHECKING:
-    from pylib.bake.image import Step
+    from pylib.bake.make import Step
     from pylib.bake.plan import Bake
-    from pylib.bake.request import Options
+    from pylib.bake.runner import Baked
+    from pylib.cloud.gcp import GoogleCloud
+    from pylib.config.model import Config
+
+_KINDS = {"image": image_arguments, "weights": weights_arguments}
+_HELP = {
+    "image": "the image cache, for nodes' secondary boot disk",
+    "weights": "the model's files, for the disks that pods mount",
+}
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """What each kind's bake needs: the words, the config, the cloud, and where to tell of it."""
+
+    args: argparse.Namespace
+    config: Config
+    cloud: GoogleCloud
+    out: TextIO
+
+    @property
+    def lock(self) -> Path:
+        """The lock file."""
+        from pylib.lock import lock_path
+
+        return lock_path(self.args.config)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
-    kinds = parser.add_subparsers(metavar="KIND", dest="kind", required=True)
-    image = kinds.add_parser("image", help="the image cache, for nodes' secondary boot disk")
-    _image_arguments(image)
+    """Arguments of the verb; without a kind both are baked."""
+    common_arguments(parser)
+    kinds = parser.add_subparsers(metavar="KIND", dest="kind", help="default: both")
+    for kind, more in _KINDS.items():
+        sub = kinds.add_parser(kind, help=_HELP[kind], description=_HELP[kind])
+        common_arguments(sub)
+        one_kind_arguments(sub)
+        more(sub)
 
 
 def run(args: argparse.Namespace, out: TextIO) -> int:
     """Bake, or with ``--dry-run`` show what would be made."""
-    from pylib.bake.content import locked
-    from pylib.bake.lockfile import keep_cache
-    from pylib.bake.request import image_request
-    from pylib.bake.runner import Baked, Tools, bake_image
     from pylib.cloud.gcp import connect
     from pylib.config.parse import load_config
-    from pylib.guest.pack import metadata
-    from pylib.lock import load_lock, lock_path
+    from pylib.lock import load_lock
 
-    config, lock = load_config(args.config), lock_path(args.config)
-    load_lock(lock)
+    if args.config is None:
+        raise ConfigError("bake", [Problem("-f", "is required", "Write -f config.yaml.")])
+    config = load_config(args.config)
     cloud = connect(config.project, endpoint=args.endpoint)
-    options = _options(args)
-    zones = () if options.zones else cloud.zones(config.region)
-    bake = image_request(config, options, str(args.config), zones)
-    _show(bake, out)
-    if args.dry_run:
-        return EXIT_OK
-
-    def keep(baked: Baked) -> None:
-        cache = locked(baked.image, baked.content, bake.inputs.images)
-        keep_cache(lock, args.config.name, cache)
-
-    journal = args.journal or args.config.with_name(f"{args.config.stem}.bake-image.journal")
-    say = _progress(out)
-    baked = bake_image(bake, Tools(cloud, journal, metadata, say), keep)
-    word = "is there already" if baked.reused else "is published"
-    out.write(f"image {baked.image.name} {word} (id {baked.image.id})\nwrote {lock}\n")
-    out.write(f"{sum(cloud.counts.values())} calls to Google Cloud\n")
-    out.write(f"next: python -m pylib values -f {args.config} -o values.yaml\n")
+    kitchen = Kitchen(args, config, cloud, out)
+    load_lock(kitchen.lock)
+    for kind in [args.kind] if args.kind else _wanted(config, out):
+        _one(kitchen, kind)
+    if not args.dry_run:
+        out.write(f"{sum(cloud.counts.values())} calls to Google Cloud\n")
+        out.write(f"next: python -m pylib values -f {args.config} -o values.yaml\n")
     return EXIT_OK
 
 
-def _image_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-f", "--config", type=Path, required=True, help="config file")
-    parser.add_argument("--image", action="append", default=[], help="image to unpack; repeatable")
-    parser.add_argument("--name", help="name of the disk image; default: the config's")
-    parser.add_argument("--zone", action="append", default=[], help="zone to bake in; repeatable")
-    parser.add_argument("--network", help="VPC network; default: the config's")
-    parser.add_argument("--subnetwork", help="subnetwork; default: the config's")
-    parser.add_argument("--machine-type", default="n2-standard-8")
-    parser.add_argument("--disk-type", default="pd-ssd")
-    parser.add_argument("--disk-size", type=int, metavar="GIB", help="default: from the images")
-    parser.add_argument("--timeout", type=int, default=3600, help="seconds for each VM's work")
-    parser.add_argument(
-        "--external-ip", action="store_true", help="give the VM an address; default: Cloud NAT"
-    )
-    parser.add_argument("--service-account", help="of the VM, to pull from a private registry")
-    parser.add_argument("--family", help="image family that the image joins when it is published")
-    parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--storage-location", action="append", default=[])
-    parser.add_argument(
-        "--payload",
-        choices=["direct", "containerd"],
-        default="direct",
-        help="who unpacks; containerd is slower, and needs a --boot-image that holds it",
-    )
-    parser.add_argument(
-        "--boot-image",
-        metavar="PATH",
-        help="image that the VM boots, projects/P/global/images/N; default: Google's Debian 12",
-    )
-    parser.add_argument(
-        "--mirror",
-        action="append",
-        default=[],
-        metavar="HOST=URL",
-        help="ask there first for images of the registry HOST; repeatable",
-    )
-    parser.add_argument("--log-bucket", help="bucket for the VMs' serial output")
-    parser.add_argument("--journal", type=Path, help="default: beside the config")
-    parser.add_argument("--endpoint", help="address in place of Google's; default: VFS_ENDPOINT")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be made, and stop")
+def _wanted(config: Config, out: TextIO) -> list[str]:
+    """The kinds that the config wants baked; for the others says why not."""
+    from pylib.bake.request import cache_problems
+    from pylib.bake.weights_request import kind_problems
 
-
-def _options(args: argparse.Namespace) -> Options:
-    from pylib.bake.request import Options
-
-    return Options(
-        owner=_owner(),
-        images=tuple(args.image),
-        name=args.name,
-        zones=tuple(args.zone),
-        network=args.network,
-        subnetwork=args.subnetwork,
-        machine_type=args.machine_type,
-        disk_type=args.disk_type,
-        disk_gib=args.disk_size,
-        timeout_seconds=args.timeout,
-        external_ip=args.external_ip,
-        service_account=args.service_account,
-        family=args.family,
-        labels=_labels(args.label),
-        storage_locations=tuple(args.storage_location),
-        payload=args.payload,
-        boot_image=args.boot_image,
-        log_bucket=args.log_bucket,
-        mirrors=tuple((host, url) for host, _, url in (it.partition("=") for it in args.mirror)),
-    )
-
-
-def _labels(words: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for word in words:
-        key, sign, value = word.partition("=")
-        if not sign or key in found:
-            message = f"{word!r} is " + ("given twice" if sign else "no KEY=VALUE")
-            raise ConfigError("bake", [Problem("--label", message, "Write --label team=search.")])
-        found[key] = value
+    found = []
+    for kind, problems in (("image", cache_problems(config)), ("weights", kind_problems(config))):
+        if problems:
+            out.write(f"{kind}: {problems[0].path} {problems[0].message}\n")
+        else:
+            found.append(kind)
     return found
 
 
-def _owner() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"  # a user id without a name, as in a container
+def _one(kitchen: Kitchen, kind: str) -> None:
+    from pylib.bake.runner import Tools, run_bake
+    from pylib.guest.pack import metadata
+
+    args, out = kitchen.args, kitchen.out
+    bake = _request(kitchen, kind)
+    _show(bake, out)
+    if args.dry_run:
+        return
+    verb = "verify" if bake.verify_only else "bake"
+    beside = args.config.with_name(f"{args.config.stem}.{verb}-{kind}.journal")
+    journal = vars(args).get("journal") or beside
+    baked = run_bake(
+        bake, Tools(kitchen.cloud, journal, metadata, _progress(out)), _keeper(kitchen, bake)
+    )
+    word = "is there already" if baked.reused else "is published"
+    word = "is verified" if bake.verify_only else word
+    out.write(f"image {baked.image.name} {word} (id {baked.image.id})\n")
+    if vars(args).get("volume_snapshot"):
+        _write_snapshot(kitchen, baked)
+
+
+def _request(kitchen: Kitchen, kind: str) -> Bake:
+    from pylib.bake.request import image_request
+    from pylib.bake.verify import verify_request
+    from pylib.bake.weights_request import weights_request
+    from pylib.lock import load_lock
+
+    args, config, cloud = kitchen.args, kitchen.config, kitchen.cloud
+    options = options_of(args)
+    zones = () if options.zones else cloud.zones(config.region)
+    if vars(args).get("verify_only"):
+        return verify_request(kind, config, load_lock(kitchen.lock), options, cloud, zones)
+    if kind == "image":
+        return image_request(config, options, str(args.config), zones)
+    return weights_request(config, options, str(args.config), zones, cloud.objects)
+
+
+def _keeper(kitchen: Kitchen, bake: Bake) -> Callable[[Baked], None]:
+    """What writes down which image it is."""
+    from pylib.bake.cache import CacheRecipe, locked_cache
+    from pylib.bake.lockfile import keep_cache, keep_revision
+    from pylib.bake.weights import WeightsRecipe, locked_revision
+
+    lock, name, out, recipe = kitchen.lock, kitchen.args.config.name, kitchen.out, bake.recipe
+
+    def keep(baked: Baked) -> None:
+        if bake.verify_only:
+            return
+        if isinstance(recipe, CacheRecipe):
+            keep_cache(lock, name, locked_cache(baked.image, baked.content, recipe.images))
+        elif isinstance(recipe, WeightsRecipe):
+            revision = locked_revision(baked.image, baked.content, recipe.source)
+            current = keep_revision(lock, name, revision)
+            more = "" if current else "; the current one stays, until disks are made of this one"
+            out.write(f"revision {revision.name} of the weights{more}\n")
+        out.write(f"wrote {lock}\n")
+
+    return keep
+
+
+def _write_snapshot(kitchen: Kitchen, baked: Baked) -> None:
+    from pylib.bake.volume_snapshot import volume_snapshot
+    from pylib.files import write_whole
+
+    target = kitchen.args.volume_snapshot
+    write_whole(target, volume_snapshot(baked.image, kitchen.config.release.namespace))
+    kitchen.out.write(f"wrote {target}\n")
 
 
 def _show(bake: Bake, out: TextIO) -> None:
     from pylib.bake.estimate import estimate
 
-    inputs, place, guess = bake.inputs, bake.place, estimate(bake)
-    out.write(f"image {bake.image_name} in {place.images_project}, {inputs.size_gib} GiB, of:\n")
-    out.writelines(f"    {reference}\n" for reference in inputs.images)
+    place, guess = bake.place, estimate(bake)
+    out.write(f"image {bake.image_name} in {place.images_project}, {bake.size_gib} GiB, of:\n")
+    out.writelines(f"    {line}\n" for line in bake.recipe.summary())
     address = "an external address" if place.external_ip else "no external address"
     out.write(
         f"made by a {place.machine_type} with {address}, in {' or '.join(place.zones)}, "

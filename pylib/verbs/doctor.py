@@ -49,7 +49,8 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
 
 def _bake(args: argparse.Namespace, config: Config, cloud: GoogleCloud) -> Bake | None:
     """The bake that the config asks for, with the zones that are at hand; ``None`` for none."""
-    from pylib.bake.request import Options, image_request
+    from pylib.bake.options import Options
+    from pylib.bake.request import image_request
     from pylib.cloud.faults import CallError
 
     if not config.imageCache.enabled or config.imageCache.existing:

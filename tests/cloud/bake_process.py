@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pylib.bake import runner
-from pylib.bake.runner import Tools, bake_image
+from pylib.bake.runner import Tools, run_bake
 from pylib.cloud.gcp import connect
 from pylib.journal import Entry, Journal
 from tests.cloud.baking import pack, request
@@ -55,7 +55,7 @@ def main(endpoint: str, journal: str, kill_at: int) -> None:
     place = replace(asked.place, project="demo-project", images_project="demo-project")
     cloud = connect("demo-project", endpoint=endpoint, clock=_Fast())
     tools = Tools(cloud, Path(journal), pack, lambda _: None)
-    bake_image(replace(asked, place=place), tools, lambda _: None)
+    run_bake(replace(asked, place=place), tools, lambda _: None)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pylib.bake.image import Step
-from pylib.bake.plan import Bake, Inputs, Place
-from pylib.bake.runner import Baked, Tools, bake_image
+from pylib.bake.cache import CacheRecipe
+from pylib.bake.make import Step
+from pylib.bake.plan import Bake, Place
+from pylib.bake.runner import Baked, Tools, run_bake
+from pylib.bake.weights import WeightsRecipe
 from pylib.errors import VfsError
 from tests.cloud.fake import FakeCompute
 
@@ -20,21 +22,29 @@ IMAGE = "docker.io/vllm/vllm-openai:v0.33.0"
 ZONES = ("us-central1-a", "us-central1-b")
 
 
+SOURCE = "gs://models/google/gemma-7b"
+
+
 def request(**changes: Any) -> Bake:
     """The bake of one image."""
-    inputs = Inputs(images=changes.pop("images", (IMAGE,)), size_gib=60)
+    recipe = CacheRecipe(changes.pop("images", (IMAGE,)))
     place = Place("my-project", "my-project", changes.pop("zones", ZONES))
-    job = {"kind": "image", "images": list(inputs.images)}
     plain: dict[str, Any] = {
-        "inputs": inputs,
+        "recipe": recipe,
+        "size_gib": 60,
         "place": place,
         "image_name": "vllm-v0-33-0",
         "owner": "ann",
         "family": "vllm-cache",
         "labels": {"team": "search"},
-        "job": job,
     }
     return Bake(**{**plain, **changes})
+
+
+def weights_request(**changes: Any) -> Bake:
+    """The bake of one model."""
+    recipe = WeightsRecipe(SOURCE, "google/gemma-7b", listing="ef" * 32)
+    return request(**{"recipe": recipe, "image_name": "gemma-7b", "family": "gemma", **changes})
 
 
 def pack(job: Mapping[str, Any]) -> dict[str, str]:
@@ -62,7 +72,7 @@ class Client:
             new_id=lambda: str(uuid.UUID(int=next(self.numbers))),
             new_token=lambda: f"{next(self.numbers):06x}",
         )
-        return bake_image(bake or request(), tools, self.kept.append)
+        return run_bake(bake or request(), tools, self.kept.append)
 
     def error(self) -> str:
         """What one run says when it fails; empty when it does not."""

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pylib.bake.plan import Bake
-from pylib.bake.runner import Baked, Tools, bake_image
+from pylib.bake.runner import Baked, Tools, run_bake
 from pylib.cloud.gcp import GoogleCloud
 from pylib.emulator import Emulator, SimulatedVm
 from pylib.emulator.guest.simulated import Program
 from tests.cloud.baking import pack, request
-from tests.cloud.fake import DIGEST
+from tests.cloud.fake_parts import DIGEST, MANIFEST, found_on_disk
 
 PROJECT = "demo-project"
 IMAGE = f"projects/{PROJECT}/global/images/vllm-v0-33-0"
@@ -27,16 +27,15 @@ def fill(vm: SimulatedVm) -> None:
     disk = vm.disk("vfs-target")
     if "verify" not in job:
         with disk.open("r+b") as file:
-            file.write(DIGEST.encode())
+            file.write((DIGEST if job["kind"] == "image" else MANIFEST).encode() + b"\n")
     with disk.open("rb") as file:
-        digest = file.read(len(DIGEST)).decode(errors="replace")
-    rows = [{"reference": name, "digest": DIGEST, "bytes": 5} for name in job["images"]]
+        digest = file.readline(100).decode(errors="replace").strip()
     report = {
         "nonce": job["nonce"],
         "phase": "done",
         "result": "ok",
         "digest": digest,
-        "facts": {"images": rows},
+        "facts": found_on_disk(job),
     }
     vm.set_attribute("vfs/report", json.dumps(report))
     vm.power_off()
@@ -72,7 +71,7 @@ class Bench:
             new_id=lambda: str(uuid.UUID(int=next(self.numbers))),
             new_token=lambda: f"{next(self.numbers):06x}",
         )
-        return bake_image(replace(asked, place=place), tools, self.kept.append)
+        return run_bake(replace(asked, place=place), tools, self.kept.append)
 
     def restart(self, guest: Program) -> None:
         """Another guest from now on."""

@@ -29,10 +29,10 @@ from pylib.cloud.records import (
     Operation,
     OperationError,
     Serial,
+    StoredObject,
 )
-from tests.cloud.fake_parts import Fault, Killed, ManualClock, Vm
+from tests.cloud.fake_parts import DIGEST, MANIFEST, Fault, Killed, ManualClock, Vm, found_on_disk
 
-DIGEST = "sha256:" + "ab" * 32
 BOOT = "debian-12-bookworm-v20261110"
 
 
@@ -56,7 +56,7 @@ class FakeCompute:
     operations: dict[str, tuple[Operation, int]] = field(default_factory=dict)
     requests: dict[str, tuple[str, str]] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)
-    objects: dict[str, str] = field(default_factory=dict)
+    stored: dict[str, str] = field(default_factory=dict)
     specs: list[InstanceSpec] = field(default_factory=list)
     blind: bool = False
     saved: bytes | None = None
@@ -160,9 +160,19 @@ class FakeCompute:
         text = "booting\nAuthorization: Bearer ya29.secretsecret\nlast words\n"
         return Serial(text[start:], start, len(text))
 
+    def objects(self, bucket: str, prefix: str) -> tuple[StoredObject, ...]:
+        fault = self._enter("objects")
+        self._leave("objects", fault)
+        start = f"{bucket}/{prefix}"
+        return tuple(
+            StoredObject(name.removeprefix(f"{bucket}/"), len(text), str(len(text)))
+            for name, text in self.stored.items()
+            if name.startswith(start)
+        )
+
     def put_object(self, bucket: str, name: str, text: str) -> None:
         fault = self._enter("put_object")
-        self.objects[f"{bucket}/{name}"] = text
+        self.stored[f"{bucket}/{name}"] = text
         self._leave("put_object", fault)
 
     def operation(self, operation: Operation) -> Operation:
@@ -206,17 +216,12 @@ class FakeCompute:
         if how != "runs":
             vm.record = replace(vm.record, status="TERMINATED")
         if not checking:
-            self.content[self.disks[(vm.record.zone, disk)].id] = DIGEST
+            filled = DIGEST if job["kind"] == "image" else MANIFEST
+            self.content[self.disks[(vm.record.zone, disk)].id] = filled
         digest = self.content.get(self.disks[(vm.record.zone, disk)].id, "")
-        rows = [{"reference": r, "digest": DIGEST, "bytes": 7} for r in job["images"]]
-        return json.dumps(
-            {
-                **report,
-                "result": "ok",
-                "digest": "sha256:" + "00" * 32 if how == "wrong" else digest,
-                "facts": {"images": rows},
-            }
-        )
+        wrong = {"result": "ok", "digest": "00" * 32, "facts": {}}
+        right = {"result": "ok", "digest": digest, "facts": found_on_disk(job)}
+        return json.dumps({**report, **(wrong if how == "wrong" else right)})
 
     # Changes
 
@@ -311,7 +316,6 @@ class FakeCompute:
             "READY",
             dict(spec.labels),
             "f0",
-            description=spec.description,
             source_disk_id=disk.id,
         )
         self.images[key] = made
@@ -328,6 +332,15 @@ class FakeCompute:
             return found.id
 
         return self._change("label_image", "", image.name, act, "global")
+
+    def describe_image(self, image: Image, text: str, request_id: str) -> Operation:
+        def act() -> str:
+            found = self.images[(image.project, image.name)]
+            assert found.labels["bake-phase"] != "published", "the content is known before"
+            self.images[(image.project, image.name)] = replace(found, description=text)
+            return found.id
+
+        return self._change("describe_image", request_id, image.name, act, "global")
 
     def set_family(self, image: Image, family: str, request_id: str) -> Operation:
         def act() -> str:

@@ -53,7 +53,7 @@ def test_the_log_bucket_gets_redacted_serial_output_and_its_loss_costs_nothing(
 
     client.bake(request(log_bucket="logs"))
 
-    [(name, text)] = client.cloud.objects.items()
+    [(name, text)] = client.cloud.stored.items()
     assert name.startswith("logs/")
     assert name.endswith("-checkvm.log")
     assert "last words" in text

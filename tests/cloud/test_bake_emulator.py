@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from pylib.bake.request import Options, image_request
+from pylib.bake.options import Options
+from pylib.bake.request import image_request
 from pylib.cloud.faults import CallError, Kind
 from pylib.cloud.records import DiskSpec
 from pylib.cloud.wait import wait
@@ -24,7 +25,7 @@ from pylib.errors import BakeError, CloudError
 from pylib.proc import run
 from tests.cloud.baking import request
 from tests.cloud.emulated_bake import IMAGE, PROJECT, Bench, fill
-from tests.cloud.fake import DIGEST
+from tests.cloud.fake_parts import DIGEST
 
 
 def test_a_bake_leaves_its_published_image_and_touches_nothing_else(bench: Bench) -> None:
@@ -190,7 +191,7 @@ def test_a_half_written_image_is_not_published(bench: Bench) -> None:
             file.write(bytes(len(DIGEST)))
 
     bench.restart(lose)
-    with pytest.raises(BakeError, match="not published"):
+    with pytest.raises(BakeError, match="nothing was published"):
         bench.bake()
     assert bench.made() == []
 

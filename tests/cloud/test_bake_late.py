@@ -70,7 +70,7 @@ def test_a_filled_disk_that_another_vm_has_too_is_not_imaged(journal: Path) -> N
 
     cloud.plan.append(Fault("instance", "nothing", nth=3, run=borrow))
 
-    with pytest.raises(BakeError, match="is attached to strange too; not imaged") as caught:
+    with pytest.raises(BakeError, match="is attached to strange; not imaged") as caught:
         Client(cloud, journal).bake()
 
     assert cloud.made() == []

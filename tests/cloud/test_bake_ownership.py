@@ -172,7 +172,7 @@ def test_two_bakes_on_two_machines_make_one_image(client: Client, tmp_path: Path
     client.bake()
 
     assert len(failures) == 1
-    assert "bakes the same images now, on VM" in failures[0]
+    assert "bakes the same now, on VM" in failures[0]
     assert len(client.cloud.made()) == 1
     assert client.cloud.left() == []
 

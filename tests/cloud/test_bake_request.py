@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pylib.bake.cache import CacheRecipe
 from pylib.bake.estimate import estimate
-from pylib.bake.plan import Inputs, Run, content_labels, default_name, description, run_name
-from pylib.bake.request import Options, image_request
+from pylib.bake.options import Options
+from pylib.bake.plan import Bake, Run, default_name, run_name
+from pylib.bake.recipe import Content, described, description
+from pylib.bake.request import image_request
 from pylib.bake.watch import parse_report
 from pylib.config.model import Config, ImageCache
 from pylib.config.parse import load_config
@@ -30,6 +33,10 @@ def _config(**cache: Any) -> Config:
     return load_config(CONFIG).model_copy(update={"imageCache": ImageCache(**cache)})
 
 
+def _images(bake: Bake) -> tuple[str, ...]:
+    return tuple(bake.recipe.job()["images"])
+
+
 def _problems(config: Config, **options: Any) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         image_request(config, Options(owner="me", **options), "c.yaml", ("us-central1-a",))
@@ -39,9 +46,9 @@ def _problems(config: Config, **options: Any) -> list[str]:
 @pytest.mark.fault("I8")
 def test_without_images_the_serving_image_is_baked() -> None:
     bake = image_request(_config(), Options(owner="me"), "c", ("us-central1-a", "us-central1-f"))
-    assert bake.inputs.images == (IMAGE,)
-    assert bake.inputs.size_gib == 60
-    assert bake.image_name == f"image-cache-{bake.inputs.digest}"
+    assert _images(bake) == (IMAGE,)
+    assert bake.size_gib == 60
+    assert bake.image_name == f"image-cache-{bake.inputs}"
     assert bake.place.zones == ("us-central1-a", "us-central1-f")
     assert bake.place.service_account is None
     assert not bake.place.external_ip
@@ -51,13 +58,13 @@ def test_without_images_the_serving_image_is_baked() -> None:
 def test_options_outweigh_the_config() -> None:
     config = _config(name="cache", images=("docker.io/a/b:c",), sizeGiB=200)
     bake = image_request(config, Options(owner="me"), "c", ())
-    assert (bake.image_name, bake.inputs.size_gib) == ("cache", 200)
+    assert (bake.image_name, bake.size_gib) == ("cache", 200)
     options = Options(
         owner="me", name="other", disk_gib=50, images=(IMAGE, IMAGE), zones=("us-central1-c",)
     )
     bake = image_request(config, options, "c", ("us-central1-a",))
-    assert (bake.image_name, bake.inputs.size_gib) == ("other", 50)
-    assert bake.inputs.images == (IMAGE,)
+    assert (bake.image_name, bake.size_gib) == ("other", 50)
+    assert _images(bake) == (IMAGE,)
     assert bake.place.zones == ("us-central1-c",)
 
 
@@ -99,22 +106,22 @@ def test_no_image_at_all_is_a_problem() -> None:
 
 
 def test_inputs_do_not_depend_on_the_order_of_images_but_on_all_else() -> None:
-    one = Inputs(("a", "b"), 60)
-    assert one.digest == Inputs(("b", "a"), 60).digest
+    one = request(images=("a", "b"))
+    assert one.inputs == request(images=("b", "a")).inputs
     others = [
-        Inputs(("a",), 60),
+        request(images=("a",)),
         replace(one, size_gib=61),
-        replace(one, payload="containerd"),
+        replace(one, recipe=CacheRecipe(("a", "b"), payload="containerd")),
         replace(one, kms_key="k"),
         replace(one, storage_locations=("eu",)),
     ]
-    assert len({one.digest, *(other.digest for other in others)}) == 6
+    assert len({one.inputs, *(other.inputs for other in others)}) == 6
 
 
 @given(st.from_regex(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True))
 def test_every_name_of_a_run_is_one_of_compute_engine(name: str) -> None:
     run = Run(request(image_name=name), "abcdef123456", "us-central1-a", "n", 0)
-    names = [run.name, run.vm, run.check_disk, run.check_vm, default_name(name, run.bake.inputs)]
+    names = [run.name, run.vm, run.check_disk, run.check_vm, default_name(run.bake)]
     assert len(set(names)) == 5
     for found in names:
         assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", found), found
@@ -127,18 +134,22 @@ def test_labels_and_description_stay_within_what_the_service_takes(
     images: list[tuple[str, str]],
 ) -> None:
     run = Run(request(labels={}), "abcdef123456", "us-central1-a", "n", 0)
-    labels = {**content_labels(tuple(images)), **run.labels("candidate")}
+    content = Content(DIGEST, 5, {"images": [list(pair) for pair in images]})
+    labels = {**run.bake.recipe.labels(content), **run.labels("candidate")}
     assert len(labels) <= 64
     for key, value in labels.items():
         assert re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key)
         assert re.fullmatch(r"[a-z0-9_-]{0,63}", value)
-    text = description(run.bake.inputs, tuple(images), 5)
+    text = description(run.bake.inputs, content)
     assert len(text) <= 2048
-    assert json.loads(text)["bytes"] == 5
+    found = described(text)
+    assert found is not None
+    assert (found.bytes, found.digest) == (5, DIGEST)
+    assert found == content or found.parts == {}
 
 
 def test_tags_and_digests_become_labels() -> None:
-    assert content_labels(((f"{IMAGE}", DIGEST),)) == {
+    assert request().recipe.labels(Content("d", 5, {"images": [[IMAGE, DIGEST]]})) == {
         "cached-images": "1",
         "image-0": "vllm-openai-v0-33-0",
         "digest-0": "cdcdcdcdcdcd",
@@ -171,7 +182,7 @@ def test_only_a_whole_report_with_the_nonce_is_one() -> None:
 
 def test_an_estimate_grows_with_the_disk_and_admits_what_it_does_not_know() -> None:
     small, big = request(), request()
-    big = replace(big, inputs=replace(big.inputs, size_gib=600))
+    big = replace(big, size_gib=600)
     assert estimate(small).seconds < estimate(big).seconds
     cost, more = estimate(small).dollars, estimate(big).dollars
     assert cost is not None
@@ -185,7 +196,7 @@ def test_an_estimate_grows_with_the_disk_and_admits_what_it_does_not_know() -> N
 def test_a_mirror_is_asked_before_the_registry_itself() -> None:
     mirrors = (("docker.io", "https://m.example/hub/"), ("ghcr.io", "http://10.0.0.2:5000"))
     bake = image_request(_config(), Options(owner="me", mirrors=mirrors), "c", ())
-    assert bake.job["endpoints"] == {
+    assert bake.recipe.job()["endpoints"] == {
         "docker.io": [
             "https://m.example/hub",
             "https://mirror.gcr.io",
@@ -193,7 +204,8 @@ def test_a_mirror_is_asked_before_the_registry_itself() -> None:
         ],
         "ghcr.io": ["http://10.0.0.2:5000", "https://ghcr.io"],
     }
-    assert "endpoints" not in image_request(_config(), Options(owner="me"), "c", ()).job
+    plain = image_request(_config(), Options(owner="me"), "c", ())
+    assert "endpoints" not in plain.recipe.job()
 
 
 @pytest.mark.parametrize("mirror", [("docker.io", "m.example"), ("a b", "https://m"), ("x", "")])

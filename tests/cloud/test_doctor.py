@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pylib.bake.request import Options, image_request
+from pylib.bake.options import Options
+from pylib.bake.request import image_request
 from pylib.cloud.faults import Kind
 from pylib.cloud.records import Nat, Quota
 from pylib.config.model import Config

@@ -48,7 +48,7 @@ def _dead(bench: Bench) -> Run:
     machine = run.machine(BOOT, pack(run.guest_job(check=False)), check=False)
     _done(bench, bench.cloud.insert_instance(machine, _new()))
     bench.cloud.clock.sleep(300)
-    _done(bench, bench.cloud.insert_image(run.image({}, ""), _new()))
+    _done(bench, bench.cloud.insert_image(run.image(), _new()))
     return run
 
 

@@ -19,7 +19,7 @@ from pylib.proc import Completed, run
 from tests.cloud.baking import IMAGE as BAKED
 from tests.cloud.emulated import PROJECT, ZONE, Raw
 from tests.cloud.emulated_bake import Bench, fail
-from tests.cloud.fake import DIGEST
+from tests.cloud.fake_parts import DIGEST
 
 pytestmark = pytest.mark.skipif(
     shutil.which("gcloud") is None,

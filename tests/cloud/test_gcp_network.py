@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from google.auth.transport.requests import AuthorizedSession
 
-from pylib.bake.request import Options, image_request
+from pylib.bake.options import Options
+from pylib.bake.request import image_request
 from pylib.cloud.faults import CallError, Kind
 from pylib.cloud.gcp import GoogleCloud, connect
 from pylib.config.parse import load_config

@@ -16,8 +16,8 @@ from pylib.lock import load_lock, lock_path
 from pylib.verbs import bake as bake_verb
 from pylib.verbs import doctor as doctor_verb
 from tests.cloud.baking import pack
-from tests.cloud.fake import DIGEST
 from tests.cloud.fake_cloud import FakeCloud
+from tests.cloud.fake_parts import DIGEST
 
 
 @pytest.fixture

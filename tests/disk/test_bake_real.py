@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pylib.bake.image import Step
-from pylib.bake.plan import Bake, Inputs, Place
-from pylib.bake.runner import Baked, Tools, bake_image
+from pylib.bake.cache import CacheRecipe
+from pylib.bake.make import Step
+from pylib.bake.plan import Bake, Place
+from pylib.bake.runner import Baked, Tools, run_bake
 from pylib.cloud.clock import SystemClock
 from pylib.cloud.gcp import GoogleCloud, connect
 from pylib.emulator import Emulator, Settings
@@ -49,16 +50,12 @@ class Bench:
 
     def bake(self, *images: str) -> Baked:
         """An image cache of ``images``."""
-        inputs = Inputs(images=images, size_gib=10)
-        job = {
-            "kind": "image",
-            "images": list(images),
-            "endpoints": {self.registry.address: [f"http://{self.registry.address}"]},
-        }
+        address = self.registry.address
+        recipe = CacheRecipe(images, endpoints={address: [f"http://{address}"]})
         place = Place(PROJECT, PROJECT, ("us-central1-a",), machine_type="e2-standard-2")
-        bake = Bake(inputs, place, "cache", "ann", job=job)
+        bake = Bake(recipe, 10, place, "cache", "ann")
         tools = Tools(self.cloud, self.folder / "journal", metadata, self.steps.append)
-        return bake_image(bake, tools, lambda _: None)
+        return run_bake(bake, tools, lambda _: None)
 
     def blocks(self, name: str = "cache") -> Path:
         """The file with an image's blocks."""
@@ -92,8 +89,7 @@ def test_the_published_image_holds_what_the_registry_holds(bench: Bench) -> None
     baked = bench.bake(reference)
 
     assert bench.made() == [f"projects/{PROJECT}/global/images/cache"]
-    assert baked.content is not None
-    assert baked.content.images == ((reference, made.digest),)
+    assert baked.content.parts["images"] == [[reference, made.digest]]
     place = bench.folder / "look"
     place.mkdir()
     run(["mount", "-o", "loop,ro,noload", bench.blocks(), place])

@@ -9,6 +9,7 @@ from pylib.cloud.clock import Clock, SystemClock
 from pylib.cloud.gcp.compute import ComputeCalls
 from pylib.cloud.gcp.endpoints import endpoints, open_text
 from pylib.cloud.gcp.inventory import InventoryCalls
+from pylib.cloud.gcp.storage import StorageCalls
 from pylib.cloud.gcp.surroundings import SurroundingCalls
 from pylib.cloud.gcp.translate import translated
 from pylib.cloud.gcp.transport import Transport
@@ -17,7 +18,7 @@ from pylib.cloud.retry import Policy, Retry
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
-class GoogleCloud(ComputeCalls, SurroundingCalls, InventoryCalls):
+class GoogleCloud(ComputeCalls, SurroundingCalls, StorageCalls, InventoryCalls):
     """:class:`pylib.cloud.api.Cloud` and :class:`pylib.cloud.inventory.Inventory` over Google's
     clients."""
 

@@ -213,12 +213,19 @@ class ComputeCalls:
         )
         return convert.operation(image.project, "global", what, done)
 
+    def describe_image(self, image: Image, text: str, request_id: str) -> Operation:
+        """Make ``text`` the image's description."""
+        return self._patch_image(image, gce.Image(description=text), request_id)
+
     def set_family(self, image: Image, family: str, request_id: str) -> Operation:
         """Make the image one of a family."""
+        return self._patch_image(image, gce.Image(family=family), request_id)
+
+    def _patch_image(self, image: Image, changes: gce.Image, request_id: str) -> Operation:
         request = gce.PatchImageRequest(
             project=image.project,
             image=image.name,
-            image_resource=gce.Image(family=family),
+            image_resource=changes,
             request_id=request_id,
         )
         what = f"images.patch {image.name}"

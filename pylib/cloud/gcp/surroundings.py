@@ -162,13 +162,3 @@ class SurroundingCalls:
             found.current_master_version,
             bool(found.autopilot.enabled),
         )
-
-    def put_object(self, bucket: str, name: str, text: str) -> None:
-        """Write one object into a bucket."""
-        self._transport.rest(
-            "storage",
-            "POST",
-            f"/upload/storage/v1/b/{quote(bucket, safe='')}/o",
-            params={"uploadType": "media", "name": name},
-            data=text.encode(),
-        )

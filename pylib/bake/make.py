@@ -1,4 +1,4 @@
-"""``bake image``: disk, VM, image, check, publication, each once, and again where it stopped."""
+"""A run: disk, VM, image, check, publication, each once, and again where it stopped."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pylib.bake import plan
-from pylib.bake.content import Content, content_of
 from pylib.bake.plan import Bake, Run
-from pylib.bake.publish import publish
+from pylib.bake.publish import About, publish
+from pylib.bake.recipe import Content, described, description
 from pylib.bake.target import Target
 from pylib.bake.watch import Report, until_stopped, watch
 from pylib.bake.workbench import DISK_SECONDS, IMAGE_SECONDS, VM_SECONDS, Workbench
@@ -78,16 +78,31 @@ def make(stage: Stage) -> tuple[Image, Content]:
 
     Raises :class:`BakeError` and :class:`pylib.cloud.faults.CallError`.
     """
+    bake = stage.run.bake
     boot = _boot_image(stage)
-    disk_id = _filled(stage, boot)
-    content = _content(stage)
-    image_id = _candidate(stage, disk_id, content)
-    _verified(stage, boot, content)
-    stage.say(Step("publish", f"publish {stage.run.bake.image_name}"))
-    target = stage.target("image", stage.run.bake.image_name)
-    image = publish(stage.bench, target, image_id, stage.run.bake.family)
+    if bake.verify_only:
+        return _looked_at(stage, boot)
+    if bake.disk is None:
+        disk_id, filled = _filled(stage, boot), _content(stage)
+    else:
+        disk_id, filled = bake.disk.id, None
+    image_id = _candidate(stage, disk_id)
+    content = _verified(stage, boot, filled)
+    stage.say(Step("publish", f"publish {bake.image_name}"))
+    target = stage.target("image", bake.image_name)
+    about = About(description(bake.inputs, content), bake.recipe.labels(content), bake.family or "")
+    image = publish(stage.bench, target, image_id, about)
     stage.bench.note("publish", "done", id=image.id)
     return image, content
+
+
+def _looked_at(stage: Stage, boot: str) -> tuple[Image, Content]:
+    """The image that is there already, and what is on a disk made from it."""
+    target = stage.target("image", stage.run.bake.image_name)
+    found = target.find(stage.compute)
+    if not isinstance(found, Image) or found.status != "READY":
+        raise BakeError(f"{target}: there is no such image to verify, or it is not READY.")
+    return found, _verified(stage, boot, described(found.description))
 
 
 def _boot_image(stage: Stage) -> str:
@@ -121,8 +136,7 @@ def _filled(stage: Stage, boot: str) -> str:
     _machine(stage, "vm", machine)
     if bench.journal.last("fill", "done") is None:
         report = _watched(stage, "fill", run.vm, run.nonce)
-        content = content_of(report, run.bake.inputs.images)
-        bench.note("fill", "done", **content.data())
+        bench.note("fill", "done", **run.bake.recipe.content(report).data())
     return disk_id
 
 
@@ -133,17 +147,16 @@ def _content(stage: Stage) -> Content:
     return Content.of(done.data)
 
 
-def _candidate(stage: Stage, disk_id: str, content: Content) -> str:
-    """Numeric id of the image that is cut from the stopped VM's disk."""
+def _candidate(stage: Stage, disk_id: str) -> str:
+    """Numeric id of the image that is cut from a disk that nothing writes to."""
     run, compute = stage.run, stage.compute
-    labels = plan.content_labels(content.images)
-    text = plan.description(run.bake.inputs, content.images, content.tree_bytes)
-    spec = run.image(labels, text)
+    spec = run.image()
     stage.say(Step("image", f"create image {spec.name}"))
     target = stage.target("image", spec.name)
     if stage.bench.journal.last("image", "done") is None:
-        until_stopped(compute, run.zone, run.vm)
-        _same_disk(stage, disk_id)
+        if run.bake.disk is None:
+            until_stopped(compute, run.zone, run.vm)
+        _same_disk(stage, spec.disk, disk_id)
     image_id = stage.bench.ensure(
         "image", target, lambda request: compute.insert_image(spec, request), IMAGE_SECONDS
     )
@@ -155,36 +168,43 @@ def _candidate(stage: Stage, disk_id: str, content: Content) -> str:
     return image_id
 
 
-def _same_disk(stage: Stage, disk_id: str) -> None:
+def _same_disk(stage: Stage, name: str, disk_id: str) -> None:
     """Names are given again: only the numeric id tells that this is the disk that was filled."""
-    name = stage.run.name
     found = stage.compute.disk(stage.run.zone, name)
     if not isinstance(found, Disk) or found.id != disk_id:
         raise BakeError(f"disk {name} is not the one that was filled (id {disk_id}); not imaged.")
-    strangers = sorted(set(found.users) - {stage.run.vm})
+    allowed = set() if stage.run.bake.disk else {stage.run.vm}
+    strangers = sorted(set(found.users) - allowed)
     if strangers:
-        raise BakeError(f"disk {name} is attached to {', '.join(strangers)} too; not imaged.")
+        raise BakeError(f"disk {name} is attached to {', '.join(strangers)}; not imaged.")
 
 
-def _verified(stage: Stage, boot: str, content: Content) -> None:
-    """What nodes will read is read once before: a new disk from the image, attached read-only."""
+def _verified(stage: Stage, boot: str, wanted: Content | None) -> Content:
+    """What nodes will read is read once before: a new disk from the image, attached read-only.
+
+    Returns what must be there, or where nobody knows that, what the check found.
+    """
     run, bench, compute = stage.run, stage.bench, stage.compute
-    if bench.journal.last("check", "done") is not None:
-        return
+    done = bench.journal.last("check", "done")
+    if done is not None:
+        return Content.of(done.data)
     spec = run.copy(stage.target("image", run.bake.image_name).link)
     stage.say(Step("check-disk", f"create disk {spec.name} from the image"))
     disk = stage.target("disk", spec.name)
     bench.ensure(
         "check-disk", disk, lambda request: compute.insert_disk(spec, request), DISK_SECONDS
     )
-    job = {**run.guest_job(check=True), "verify": content.data()}
+    digest = wanted.digest if wanted else ""
+    job = {**run.guest_job(check=True), "verify": {"digest": digest}}
     _machine(stage, "check-vm", run.machine(boot, stage.pack(job), check=True))
     report = _watched(stage, "check", run.check_vm, str(job["nonce"]))
-    if report.digest != content.digest:
-        raise BakeError(
-            f"the image holds {report.digest or 'nothing'}, not {content.digest}; not published."
-        )
-    bench.note("check", "done", digest=report.digest)
+    if wanted is None:
+        wanted = run.bake.recipe.content(report)
+    elif report.digest != wanted.digest:
+        said = f"image {run.bake.image_name} holds {report.digest or 'nothing'}, not {digest}"
+        raise BakeError(f"{said}; nothing was published.")
+    bench.note("check", "done", **wanted.data())
+    return wanted
 
 
 def _machine(stage: Stage, step: str, spec: InstanceSpec) -> None:
