@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,45 +10,13 @@ import pytest
 from pylib.proc import run
 from tests.disk.guest import do, job, loop
 from tests.disk.layers import Layer, digest_of, gzipped, image
+from tests.disk.made import Made
 from tests.disk.registry import Answer, Registry
 
 SMALL = image([gzipped(Layer().folder("d").file("d/f", b"content" * 5000))])
 
 
-def _nothing(place: Path) -> None:
-    """Power off with all in the page cache."""
-
-
-def _synced(place: Path) -> None:
-    run(["sync", "-f", place])
-
-
-@pytest.mark.parametrize("leave", [_nothing, _synced], ids=["nothing", "sync"])
-def test_a_disk_that_was_not_unmounted_is_refused(
-    leave: Callable[[Path], None], device: str, file: Path, registry: Registry, tmp_path: Path
-) -> None:
-    reference = registry.push("app:v1", SMALL)
-    made = do(job(device, reference), tmp_path / "made")
-    assert made["result"] == "ok"
-    place = tmp_path / "rw"
-    place.mkdir()
-    run(["mount", device, place])
-    copy = tmp_path / "copy.raw"
-    try:
-        (place / "more").write_bytes(b"x")
-        leave(place)
-        run(["cp", "--sparse=always", file, copy])
-    finally:
-        run(["umount", place])
-    with loop(copy) as other:
-        check = job(other, reference, verify={"digest": made["digest"]})
-        report = do(check, tmp_path / "check")
-    assert (report["result"], report["message"]) == (
-        "fail",
-        f"{other} was not unmounted cleanly: its superblock says needs_recovery [disk.py]",
-    )
-
-
+@pytest.mark.fault("G6")
 def test_a_disk_that_holds_something_is_not_formatted(
     device: str, file: Path, registry: Registry, tmp_path: Path
 ) -> None:
@@ -63,6 +30,7 @@ def test_a_disk_that_holds_something_is_not_formatted(
     assert registry.asked == []
 
 
+@pytest.mark.fault("G6")
 def test_a_disk_in_use_is_not_formatted(device: str, registry: Registry, tmp_path: Path) -> None:
     run(["mkfs.ext4", "-q", device])
     place = tmp_path / "rw"
@@ -75,6 +43,7 @@ def test_a_disk_in_use_is_not_formatted(device: str, registry: Registry, tmp_pat
     assert report["message"].startswith(f"{device} is in use, mounted or by another device")
 
 
+@pytest.mark.fault("G4")
 def test_a_full_disk_is_named(registry: Registry, tmp_path: Path) -> None:
     large = image([gzipped(Layer().file("f", bytes(40 << 20)))])
     with loop(tmp_path / "small.raw", 32 << 20) as device:
@@ -83,6 +52,7 @@ def test_a_full_disk_is_named(registry: Registry, tmp_path: Path) -> None:
     assert "the disk is full: its 0.0 GiB do not hold the unpacked images" in report["message"]
 
 
+@pytest.mark.fault("G4")
 def test_a_disk_without_inodes_left_is_named(registry: Registry, tmp_path: Path) -> None:
     layer = Layer()
     for number in range(9000):
@@ -94,6 +64,20 @@ def test_a_disk_without_inodes_left_is_named(registry: Registry, tmp_path: Path)
     assert "inodes are used" in report["message"]
 
 
+@pytest.mark.fault("G4")
+def test_a_disk_full_of_folders_is_named(registry: Registry, tmp_path: Path) -> None:
+    """Each takes a block of its own, which is no file's data."""
+    layer = Layer()
+    for number in range(7500):
+        layer.folder(f"d{number}")
+    many = image([gzipped(layer)])
+    with loop(tmp_path / "small.raw", 32 << 20) as device:
+        report = do(job(device, registry.push("app:v1", many)), tmp_path / "work")
+    assert report["result"] == "fail"
+    assert "the disk is full: its 0.0 GiB do not hold the unpacked images" in report["message"]
+
+
+@pytest.mark.fault("G8")
 def test_a_tag_that_moved_is_refused(device: str, registry: Registry, tmp_path: Path) -> None:
     reference = registry.push("app:v1", SMALL)
     planned = "sha256:" + "a" * 64
@@ -102,6 +86,7 @@ def test_a_tag_that_moved_is_refused(device: str, registry: Registry, tmp_path: 
     assert f"{reference} is now {SMALL.digest}, not {planned} as the job says" in report["message"]
 
 
+@pytest.mark.fault("G8", "G9")
 def test_a_layer_that_unpacks_to_another_digest_is_refused(
     device: str, registry: Registry, tmp_path: Path
 ) -> None:
@@ -111,6 +96,7 @@ def test_a_layer_that_unpacks_to_another_digest_is_refused(
     assert f"but its image's config says {digest_of(b'other')}" in report["message"]
 
 
+@pytest.mark.fault("G8")
 def test_a_token_that_ends_while_pulling_is_renewed(
     device: str, registry: Registry, tmp_path: Path
 ) -> None:
@@ -128,25 +114,40 @@ def test_a_token_that_ends_while_pulling_is_renewed(
     assert sum(path.startswith("/token") for path in registry.asked) >= 2
 
 
-def test_a_flipped_bit_is_found_from_the_disk_alone(
-    device: str, file: Path, registry: Registry, tmp_path: Path
+@pytest.mark.fault("G8")
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (Answer(404, b"{}"), "answers 404: it is not there"),
+        (Answer(403, b"{}"), "answers 403: it refuses"),
+        (Answer(200, bytes(99)), "the 99 bytes that came have digest sha256:"),
+    ],
+)
+def test_a_pull_that_fails_half_way_is_no_success(
+    how: Answer, said: str, device: str, registry: Registry, tmp_path: Path
 ) -> None:
-    marked = image([gzipped(Layer().file("f", b"look for this" * 1000))])
-    reference = registry.push("app:v1", marked)
-    made = do(job(device, reference), tmp_path / "made")
-    copy = tmp_path / "copy.raw"
-    run(["cp", "--sparse=always", file, copy])
-    found = run(["grep", "-obUa", "-m1", "look for thislook", copy]).stdout
+    layers = [gzipped(Layer().file("f", b"1")), gzipped(Layer().file("g", b"2"))]
+    reference = registry.push("app:v1", image(layers))
+    lost = digest_of(layers[1].blob)
+    registry.unkind = lambda path, answer: how if path.endswith(lost) else answer
+    report = do(job(device, reference), tmp_path / "work")
+    assert (report["result"], report["digest"]) == ("fail", "")
+    assert said in report["message"]
+
+
+@pytest.mark.fault("G9")
+def test_a_flipped_bit_is_found_from_the_disk_alone(made: Made, tmp_path: Path) -> None:
+    copy = made.copy(tmp_path)
+    at = copy.read_bytes().index(b"look for thislook")
     with copy.open("r+b") as disk:
-        disk.seek(int(found.split(":")[0]))
+        disk.seek(at)
         disk.write(b"L")
-    with loop(copy) as other:
-        check = job(other, reference, verify={"digest": made["digest"]})
-        report = do(check, tmp_path / "check")
+    report = made.check(copy)
     assert report["result"] == "fail"
     assert "snapshots/1/fs has checksum " in report["message"]
 
 
+@pytest.mark.fault("G5")
 def test_what_is_no_disk_is_named(registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "by-id").mkdir()
     (tmp_path / "by-id" / "other").touch()
