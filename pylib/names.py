@@ -5,6 +5,7 @@ The chart computes the same names in ``templates/_helpers.tpl``; a test holds th
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 MODEL_ROOT = "/model-data"
@@ -33,6 +34,17 @@ def weights_claim(release: str, cell: str, revision: str) -> str:
 def weights_volume(namespace: str, release: str, cell: str, revision: str) -> str:
     """Name of the PersistentVolume, which is cluster-scoped and so carries the namespace."""
     return f"{namespace}-{weights_claim(release, cell, revision)}"
+
+
+def weights_disk(release: str, cell: str, revision: str) -> str:
+    """Name of the weights disk of one revision in one cell; what a name has no room for goes, and
+    a digest of all of it comes instead."""
+    name = f"{release}-{cell}-{revision}"
+    if len(name) <= MAX_NAME:
+        return name
+    digest = hashlib.sha256(f"{release}/{cell}/{revision}".encode()).hexdigest()[:8]
+    room = MAX_NAME - len(revision) - len(digest) - 2
+    return f"{name[:room].rstrip('-')}-{digest}-{revision}"
 
 
 def revision_of(manifest_sha256: str) -> str:

@@ -15,6 +15,7 @@ from pylib.errors import ConfigError, Problem
 from pylib.lock import CachedImage, Lock, LockedDisk, LockedRevision
 from pylib.merge import merge_values
 from pylib.sizing_of import PodSize, pod_size
+from pylib.weights_disks import command, disks_of, mounted_revisions, unmade
 from pylib.yamlio import dump
 
 DEFAULT_REPOSITORY = "docker.io/vllm/vllm-openai"
@@ -51,6 +52,7 @@ def values_file(config: Config, lock: Lock, sources: tuple[Source, ...]) -> str:
         "Change the config and generate again; CI refuses a stale file.",
         *(f"{source.name} sha256:{source.sha256}" for source in sources),
         *_reasons(config),
+        *_unmade(config, lock),
     ]
     comment = "".join(f"# {line}\n" for line in header)
     return comment + dump(make_values(config, lock))
@@ -59,6 +61,14 @@ def values_file(config: Config, lock: Lock, sources: tuple[Source, ...]) -> str:
 def _reasons(config: Config) -> Iterator[str]:
     if config.mode == "serve" and config.serving is not None:
         yield from pod_size(config).reasons
+
+
+def _unmade(config: Config, lock: Lock) -> Iterator[str]:
+    """How to make the disks that are named below and are not there, as far as the lock knows."""
+    if config.mode != "serve":
+        return
+    for found in unmade(config, lock):
+        yield f"Disk {found.disk.name} is not made yet: {command(config, found)}"
 
 
 def _serve_values(config: Config, lock: Lock) -> Values:
@@ -130,11 +140,12 @@ def lock_problems(config: Config, lock: Lock) -> Iterator[Problem]:
             "[{name: REV, disks: {CELL: {name: DISK, zone: ZONE, type: TYPE, sizeGiB: SIZE}}}]}",
         )
         return
-    for index, revision in enumerate(lock.weights.revisions):
-        path = f"weights.revisions[{index}].disks"
+    for revision in mounted_revisions(lock):
+        path = f"weights.revisions[{lock.weights.revisions.index(revision)}].disks"
+        disks = disks_of(revision, config)
         for cell in config.cells:
             current = revision.name == lock.weights.current
-            disk = revision.disks.get(cell.key)
+            disk = disks.get(cell.key)
             yield from _disk_problems(path, cell, disk, config.weights, current=current)
 
 
@@ -245,27 +256,29 @@ def _weights(config: Config, lock: Lock) -> Values:
 
 def _disk(config: Config, weights: Disk, lock: Lock) -> Values:
     locked = lock.weights
-    revisions = () if locked is None else locked.revisions
     return {
         "project": config.project,
         "type": weights.type,
         "sizeGiB": weights.sizeGiB,
         "readAheadKiB": weights.readAheadKiB,
         "current": "" if locked is None else locked.current,
-        "revisions": [_revision(revision, weights) for revision in revisions],
+        "revisions": [
+            _revision(revision, disks_of(revision, config), weights)
+            for revision in mounted_revisions(lock)
+        ],
     }
 
 
-def _revision(revision: LockedRevision, weights: Disk) -> Values:
+def _revision(revision: LockedRevision, disks: Mapping[str, LockedDisk], weights: Disk) -> Values:
     """A revision; where its disks are not what the config now asks for, it says what they are."""
     made: Values = {"name": revision.name}
     if revision.manifestSha256:
         made["manifestSha256"] = revision.manifestSha256
-    disk = next(iter(revision.disks.values()), None)
+    disk = next(iter(disks.values()), None)
     for field in ("type", "sizeGiB"):
         if disk is not None and getattr(disk, field) != getattr(weights, field):
             made[field] = getattr(disk, field)
-    made["disks"] = {cell: disk.name for cell, disk in sorted(revision.disks.items())}
+    made["disks"] = {cell: disk.name for cell, disk in sorted(disks.items())}
     return made
 
 

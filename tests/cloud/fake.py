@@ -56,6 +56,7 @@ class FakeCompute:
     operations: dict[str, tuple[Operation, int]] = field(default_factory=dict)
     requests: dict[str, tuple[str, str]] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)
+    weights: str = MANIFEST
     stored: dict[str, str] = field(default_factory=dict)
     specs: list[InstanceSpec] = field(default_factory=list)
     blind: bool = False
@@ -216,7 +217,7 @@ class FakeCompute:
         if how != "runs":
             vm.record = replace(vm.record, status="TERMINATED")
         if not checking:
-            filled = DIGEST if job["kind"] == "image" else MANIFEST
+            filled = DIGEST if job["kind"] == "image" else self.weights
             self.content[self.disks[(vm.record.zone, disk)].id] = filled
         digest = self.content.get(self.disks[(vm.record.zone, disk)].id, "")
         wrong = {"result": "ok", "digest": "00" * 32, "facts": {}}

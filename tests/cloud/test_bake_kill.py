@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pylib.bake.interrupt import SIGNALS, InterruptedRunError
+from pylib.bake.plan import Bake
 from pylib.cloud.faults import Kind
-from tests.cloud.baking import Client
+from tests.cloud.baking import Client, request, weights_request
 from tests.cloud.fake import FakeCompute
 from tests.cloud.fake_parts import Fault, Killed
 
@@ -30,22 +32,27 @@ def _end(client: Client) -> tuple[list[str], list[tuple[str, str, frozenset[str]
     return client.cloud.left(), images, client.journal.exists()
 
 
-def _calls(folder: Path) -> int:
+def _calls(folder: Path, bake: Bake | None = None) -> int:
     folder.mkdir()
     client = _client(folder)
-    client.bake()
+    client.bake(bake)
     return client.cloud.calls
+
+
+KINDS = {"image": request(), "weights": weights_request()}
 
 
 @pytest.mark.fault("B15", "B17")
 @pytest.mark.parametrize("after", [False, True], ids=["before-call", "after-call"])
 @pytest.mark.parametrize("hours", [0, 2], ids=["at-once", "two-hours-later"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_killed_at_any_call_the_next_run_ends_as_an_undisturbed_one(
-    tmp_path: Path, after: bool, hours: int
+    tmp_path: Path, kind: str, after: bool, hours: int
 ) -> None:
-    total = _calls(tmp_path / "whole")
+    bake = KINDS[kind]
+    total = _calls(tmp_path / "whole", bake)
     undisturbed = _client(tmp_path)
-    undisturbed.bake()
+    undisturbed.bake(bake)
     wanted = _end(undisturbed)
     for call in range(1, total + 1):
         folder = tmp_path / str(call)
@@ -53,11 +60,37 @@ def test_killed_at_any_call_the_next_run_ends_as_an_undisturbed_one(
         client = _client(folder)
         client.cloud.kill_at, client.cloud.kill_after = call, after
         with pytest.raises(Killed):
-            client.bake()
+            client.bake(bake)
         client.cloud.revive()
         client.cloud.clock.sleep(hours * 3600.0)
-        client.bake()
+        client.bake(bake)
         assert _end(client) == wanted, f"killed at call {call}"
+
+
+@pytest.mark.fault("B15")
+@pytest.mark.parametrize("after", [False, True], ids=["before-call", "after-call"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_check_that_is_killed_at_any_call_leaves_the_image_and_nothing_else(
+    tmp_path: Path, kind: str, after: bool
+) -> None:
+    check = replace(KINDS[kind], verify_only=True)
+    for call in itertools.count(1):
+        folder = tmp_path / str(call)
+        folder.mkdir()
+        client = _client(folder)
+        client.bake(KINDS[kind])
+        images = client.cloud.made()
+        client.cloud.kill_at, client.cloud.kill_after = client.cloud.calls + call, after
+        try:
+            client.bake(check)
+        except Killed:
+            client.cloud.revive()
+            client.bake(check)
+        else:
+            break
+        assert (client.cloud.left(), client.cloud.made()) == ([], images), f"killed at call {call}"
+        assert not client.journal.exists()
+    assert call > 15
 
 
 @pytest.mark.fault("B15")

@@ -59,6 +59,15 @@ def test_every_text_gives_a_label_value_and_a_label_value_gives_itself(text: str
     assert names.label_value(value) == value
 
 
+def test_a_weights_disk_has_a_name_of_its_own_however_long_its_parts_are() -> None:
+    assert names.weights_disk("gemma", "a", "3f2a9c01b7de") == "gemma-a-3f2a9c01b7de"
+    long = names.weights_disk("r" * 53, "us-central1-a", "3f2a9c01b7de")
+    other = names.weights_disk("r" * 53, "us-central1-b", "3f2a9c01b7de")
+    assert re.fullmatch(r"r{41}-[0-9a-f]{8}-3f2a9c01b7de", long)
+    assert len(long) <= 63
+    assert long != other
+
+
 def test_limits_are_those_of_kubernetes_and_helm() -> None:
     assert (names.MAX_NAME, names.MAX_RELEASE, names.REVISION_DIGITS) == (63, 53, 12)
     assert names.MODEL_ROOT == "/model-data"
