@@ -130,13 +130,14 @@ def _owner(descriptor: int) -> str:
     return ""
 
 
-def make_filesystem(disk: Disk) -> None:
-    """ext4 on the whole disk.  Inode tables are not zeroed again: they are, and a node would read
-    them only."""
+def make_filesystem(disk: Disk, *options: str) -> None:
+    """ext4 on the whole disk, with more ``options`` of mkfs.ext4.  Inode tables are not zeroed
+    again: they are, and a node would read them only."""
     prove_blank(disk)
     extended = "assume_storage_prezeroed=1,lazy_itable_init=1,lazy_journal_init=1,nodiscard"
     commands.run(
         *("mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", "-O", FEATURES, "-E", extended),
+        *options,
         disk.node,
     )
 

@@ -48,7 +48,10 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
 
 
 class Client:
-    """GET requests, with an optional bearer token."""
+    """GET requests, with an optional bearer token; what it advises is for the chart's user."""
+
+    if_private = "set download.tokenSecret to a Secret with a token."
+    if_absent = "Set download.source and download.revision to what the model's page shows."
 
     def __init__(self, token: str = "") -> None:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -97,12 +100,26 @@ class Client:
             except urllib.error.HTTPError as error:
                 error.close()
                 if error.code not in _AGAIN:
-                    raise _refusal(url, error.code) from None
+                    raise self._refusal(url, error.code) from None
                 reason = str(error)
             except _NETWORK as error:
                 reason = str(error)
         message = f"{url} could not be read in {_ATTEMPTS} attempts: {reason}"
         raise DownloadError(message)
+
+    def _refusal(self, url: str, code: int) -> RefusedError:
+        message = f"{url} answers {code}."
+        if code in {401, 403}:
+            message = (
+                f"{url} answers {code}: the model is private or gated, or the token may not read "
+                f"it. Accept the model's terms, and {self.if_private}"
+            )
+        elif code == 404:
+            message = (
+                f"{url} answers 404: no such model, commit or file, or it is private. "
+                f"{self.if_absent}"
+            )
+        return RefusedError(message)
 
 
 def wait(seconds: float) -> None:
@@ -115,19 +132,3 @@ def _append(answer: HTTPResponse, file: Path) -> None:
     with file.open("ab" if answer.status == _PARTIAL_CONTENT else "wb") as target:
         while chunk := answer.read1(_CHUNK):
             target.write(chunk)
-
-
-def _refusal(url: str, code: int) -> RefusedError:
-    if code in {401, 403}:
-        message = (
-            f"{url} answers {code}: the model is private or gated, or the token may not read it. "
-            "Accept the model's terms, and set download.tokenSecret to a Secret with a token."
-        )
-    elif code == 404:
-        message = (
-            f"{url} answers 404: no such model, commit or file, or it is private. "
-            "Set download.source and download.revision to what the model's page shows."
-        )
-    else:
-        message = f"{url} answers {code}."
-    return RefusedError(message)

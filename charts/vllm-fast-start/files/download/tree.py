@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,22 +85,26 @@ def check_index(folder: Path) -> None:
             raise RefusedError(message)
 
 
-def hashes(files: Sequence[RemoteFile], folder: Path) -> dict[str, str]:
+def hashes(
+    files: Sequence[RemoteFile], folder: Path, told: Callable[[int], None] = lambda _: None
+) -> dict[str, str]:
     """sha256 of each file by path, on as many threads as there are cores; digests compared.
 
-    A file that differs from its digest is removed, so that the next attempt brings it anew.
+    ``told`` is given the size of each block.  A file that differs from its digest is removed, so
+    that the next attempt brings it anew.
     """
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        return dict(pool.map(lambda file: (file.path, _verified(file, folder)), files))
+        return dict(pool.map(lambda file: (file.path, _verified(file, folder, told)), files))
 
 
-def _verified(file: RemoteFile, folder: Path) -> str:
+def _verified(file: RemoteFile, folder: Path, told: Callable[[int], None]) -> str:
     path = folder / file.path
     sha256 = hashlib.sha256()
     git = hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
     wants_git = file.digest.startswith("git:")
     with path.open("rb") as content:
         while block := content.read(_BLOCK):
+            told(len(block))
             sha256.update(block)
             if wants_git:
                 git.update(block)
