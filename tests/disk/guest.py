@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pylib.emulator.guest.loops import attach
+from pylib.guest.pack import downloader
 from pylib.guest.payload import main
 from pylib.guest.payload.job import nonce_of
 from pylib.guest.payload.report import Report
@@ -72,7 +73,8 @@ def do(asked: Mapping[str, Any], work: Path, *prefix: str) -> dict[str, Any]:
         json.dumps(asked),
         work,
     ]
-    done = run(words, ok_codes=tuple(range(256)), settings={"PYTHONPATH": str(ROOT)})
+    package = f"{ROOT}:{downloader().parent}"
+    done = run(words, ok_codes=tuple(range(256)), settings={"PYTHONPATH": package})
     report: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     assert done.code == (0 if report["result"] == "ok" else 3), done.stderr
     return {**report, "log": done.stderr}
