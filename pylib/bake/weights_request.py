@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from pylib.bake.claim import Filled
 from pylib.bake.options import Options, option_problems, place_of
-from pylib.bake.plan import Bake, default_name
+from pylib.bake.plan import Bake, Place, default_name
 from pylib.bake.weights import WeightsRecipe
 from pylib.cloud.records import StoredObject
 from pylib.config.model import Config, Disk
@@ -53,10 +54,9 @@ def weights_request(
     size, problems = _disk_gib(config, options, listed)
     if problems:
         raise ConfigError(file, problems)
-    path = model_path_of(config)
     recipe = WeightsRecipe(
         source=source,
-        directory="/".join(part for part in (path.directory, path.name) if part),
+        directory=_directory(config),
         revision=(config.model.revision or "") if listed is None else "",
         listing=listed.digest if listed else "",
         shards=options.shards or 0,
@@ -64,10 +64,48 @@ def weights_request(
         token_secret=_secret_version(options.token_secret),
         endpoints=options.endpoints,
     )
+    return _bake(config, options, recipe, size, place_of(config, options, zones))
+
+
+def claim_problems(config: Config, options: Options) -> list[Problem]:
+    """What keeps a claim's disk from becoming the config's weights image."""
+    found = [*kind_problems(config), *option_problems(config, options)]
+    for flag, given in (
+        ("--shards", options.shards),
+        ("--token-secret", options.token_secret),
+        ("--disk-size", options.disk_gib),
+        ("--zone", options.zones),
+    ):
+        if given:
+            message = "cannot be chosen: with --from-claim the claim's disk is taken as it is"
+            found.append(Problem(flag, message, "Leave it out."))
+    return found
+
+
+def claim_request(config: Config, options: Options, file: str, filled: Filled) -> Bake:
+    """The bake of a disk that a download Job has filled.
+
+    Raises :class:`ConfigError` with all problems.
+    """
+    problems = [*claim_problems(config, options), *_larger(config, filled.size_gib)]
+    if problems:
+        raise ConfigError(file, problems)
+    recipe = WeightsRecipe(
+        source=config.model.source or "", directory=_directory(config), claim=filled.state
+    )
+    place = place_of(config, options, (filled.disk.zone,))
+    place = replace(place, zones=(filled.disk.zone,))
+    made = _bake(config, options, recipe, filled.size_gib, place)
+    return replace(made, disk=filled.disk)
+
+
+def _bake(
+    config: Config, options: Options, recipe: WeightsRecipe, size_gib: int, place: Place
+) -> Bake:
     bake = Bake(
         recipe=recipe,
-        size_gib=size,
-        place=place_of(config, options, zones),
+        size_gib=size_gib,
+        place=place,
         image_name=options.name or "",
         owner=options.owner,
         family=options.family,
@@ -77,6 +115,12 @@ def weights_request(
         log_bucket=options.log_bucket,
     )
     return bake if bake.image_name else replace(bake, image_name=default_name(bake))
+
+
+def _directory(config: Config) -> str:
+    """Where the model lies below the disk's root."""
+    path = model_path_of(config)
+    return "/".join(part for part in (path.directory, path.name) if part)
 
 
 def source_problems(config: Config, options: Options) -> list[Problem]:
@@ -177,9 +221,14 @@ def _disk_gib(config: Config, options: Options, listed: Listed | None) -> tuple[
     if size < needed:
         message = f"{size} GiB do not hold {gib:.2f} GiB of files"
         found.append(Problem("--disk-size", message, f"Write {needed} or more, or leave it out."))
+    return size, [*found, *_larger(config, size)]
+
+
+def _larger(config: Config, size_gib: int) -> list[Problem]:
+    """An image that the config's weights disks cannot hold."""
     weights = config.weights
-    if isinstance(weights, Disk) and weights.sizeGiB < size:
-        message = f"{weights.sizeGiB} GiB is less than the {size} GiB of the image to bake"
-        fix = f"Write {size} or more: a disk is never smaller than its image."
-        found.append(Problem("weights.sizeGiB", message, fix))
-    return size, found
+    if not isinstance(weights, Disk) or weights.sizeGiB >= size_gib:
+        return []
+    message = f"{weights.sizeGiB} GiB is less than the {size_gib} GiB of the image to bake"
+    fix = f"Write {size_gib} or more: a disk is never smaller than its image."
+    return [Problem("weights.sizeGiB", message, fix)]

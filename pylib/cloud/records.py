@@ -17,7 +17,8 @@ ResourceKind = Literal["disk", "instance", "image"]
 
 @dataclass(frozen=True)
 class Disk:
-    """A zonal disk; ``users`` are names of the VMs that it is attached to."""
+    """A zonal disk; ``users`` are names of the VMs that it is attached to, ``attached`` is when
+    the last one got it, as the service writes it, empty for never."""
 
     name: str
     id: str
@@ -27,6 +28,7 @@ class Disk:
     type: str
     labels: Labels
     users: tuple[str, ...] = ()
+    attached: str = ""
 
 
 @dataclass(frozen=True)

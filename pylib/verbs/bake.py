@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from pylib.errors import EXIT_OK, ConfigError, Problem
 from pylib.verbs.bake_arguments import (
+    claim_arguments,
     common_arguments,
     image_arguments,
     one_kind_arguments,
@@ -20,6 +21,7 @@ from pylib.verbs.bake_arguments import (
 
 if TYPE_CHECKING:
     from pylib.bake.make import Step
+    from pylib.bake.options import Options
     from pylib.bake.plan import Bake
     from pylib.bake.runner import Baked
     from pylib.cloud.gcp import GoogleCloud
@@ -58,6 +60,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         common_arguments(sub)
         one_kind_arguments(sub)
         more(sub)
+        if kind == "weights":
+            claim_arguments(sub)
 
 
 def run(args: argparse.Namespace, out: TextIO) -> int:
@@ -129,7 +133,35 @@ def _request(kitchen: Kitchen, kind: str) -> Bake:
         return verify_request(kind, config, load_lock(kitchen.lock), options, cloud, zones)
     if kind == "image":
         return image_request(config, options, str(args.config), zones)
+    if vars(args).get("from_claim"):
+        return _from_claim(kitchen, options)
     return weights_request(config, options, str(args.config), zones, cloud.objects)
+
+
+def _from_claim(kitchen: Kitchen, options: Options) -> Bake:
+    from pylib.bake.claim import Claim, filled_disk
+    from pylib.bake.weights_request import claim_problems, claim_request
+    from pylib.install.target import check_context
+    from pylib.kube import Kube
+
+    args, config = kitchen.args, kitchen.config
+    if problems := claim_problems(config, options):
+        raise ConfigError(str(args.config), problems)
+    kube = Kube.connect(args.kubeconfig, args.context)
+    if args.context is None:
+        check_context(config, kube.context)
+    namespace = args.namespace or config.release.namespace
+    claim = Claim(kube, kitchen.cloud, namespace, args.from_claim)
+    filled = filled_disk(claim, options.timeout_seconds, _sayer(kitchen.out))
+    return claim_request(config, options, str(args.config), filled)
+
+
+def _sayer(out: TextIO) -> Callable[[str], None]:
+    def say(line: str) -> None:
+        out.write(f"{line}\n")
+        out.flush()
+
+    return say
 
 
 def _keeper(kitchen: Kitchen, bake: Bake) -> Callable[[Baked], None]:
@@ -170,6 +202,8 @@ def _show(bake: Bake, out: TextIO) -> None:
     place, guess = bake.place, estimate(bake)
     out.write(f"image {bake.image_name} in {place.images_project}, {bake.size_gib} GiB, of:\n")
     out.writelines(f"    {line}\n" for line in bake.recipe.summary())
+    if bake.disk is not None:
+        out.write(f"    disk {bake.disk.name} in {bake.disk.zone}, as it is\n")
     address = "an external address" if place.external_ip else "no external address"
     out.write(
         f"made by a {place.machine_type} with {address}, in {' or '.join(place.zones)}, "

@@ -84,6 +84,18 @@ def weights_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def claim_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of a bake from a claim's disk."""
+    parser.add_argument(
+        "--from-claim",
+        metavar="CLAIM",
+        help="image the disk of a claim that a download Job fills, once it is complete",
+    )
+    parser.add_argument("--namespace", help="of the claim; default: the release's")
+    parser.add_argument("--kubeconfig", type=Path, help="default: KUBECONFIG, or ~/.kube/config")
+    parser.add_argument("--context", help="context of the kubeconfig; default: the current one")
+
+
 def options_of(args: argparse.Namespace) -> Options:
     """The options that the words make; those of the other kind keep their defaults.
 

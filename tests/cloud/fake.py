@@ -121,7 +121,7 @@ class FakeCompute:
             for vm in self.vms.values()
             if any(a.disk == name for a in vm.record.disks)
         )
-        return replace(found, users=users) if found else None
+        return replace(found, users=(*found.users, *users)) if found else None
 
     def instance(self, zone: str, name: str) -> Instance | None:
         fault = self._enter("instance")

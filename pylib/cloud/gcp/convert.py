@@ -33,6 +33,7 @@ def disk(found: gce.Disk) -> Disk:
         type=last(found.type_),
         labels=dict(found.labels),
         users=tuple(last(user) for user in found.users),
+        attached=found.last_attach_timestamp,
     )
 
 

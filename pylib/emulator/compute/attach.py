@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pylib.emulator import access
+from pylib.emulator.clock import pacific
 from pylib.emulator.compute.disk_rules import check_attach, ready
 from pylib.emulator.compute.disks import new_disk
 from pylib.emulator.compute.instance_body import machine_of
@@ -100,7 +101,8 @@ def attach(world: World, vm: Ref, machine: str, disk: Ref, asked: Json, taken: l
     if device in taken:
         raise invalid("deviceName", device, "Device name is already in use on the instance.")
     users = [*doc.get("users", []), link(vm.path)]
-    world.store.put(disk, {**doc, "users": users})
+    attached = {"users": users, "lastAttachTimestamp": pacific(world.now())}
+    world.store.put(disk, {**doc, **attached})
     return {
         "kind": "compute#attachedDisk",
         "type": "PERSISTENT",
@@ -121,6 +123,7 @@ def let_go(world: World, vm: Ref, url: str) -> None:
     doc = world.need(disk)
     users = [one for one in doc.get("users", []) if one != link(vm.path)]
     doc.pop("users", None)
+    doc["lastDetachTimestamp"] = pacific(world.now())
     world.store.put(disk, {**doc, "users": users} if users else doc)
 
 
