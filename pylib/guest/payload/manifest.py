@@ -62,7 +62,7 @@ def read_manifest(root: Path) -> Manifest:
         if not stat.S_ISREG(file.lstat().st_mode):
             raise GuestError(f"{tree.MANIFEST} on the disk is no plain file")
         text = file.read_bytes()
-        entries = tuple(_entry(item) for item in json.loads(text))
+        entries = tuple(_entry(item) for item in _listed(text))
     except FileNotFoundError:
         raise GuestError(f"the disk has no {tree.MANIFEST}: it was not baked to the end") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -73,6 +73,13 @@ def read_manifest(root: Path) -> Manifest:
         if before.path >= after.path:
             raise GuestError(f"{tree.MANIFEST} names {after.path} twice, or is not sorted there")
     return Manifest(entries, hashlib.sha256(text).hexdigest())
+
+
+def _listed(text: bytes) -> list[Any]:
+    found = json.loads(text)
+    if not isinstance(found, list):
+        raise TypeError("it is no list")
+    return found
 
 
 def _entry(item: dict[str, Any]) -> Entry:
