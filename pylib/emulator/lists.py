@@ -25,7 +25,7 @@ def page(world: World, call: Call, docs: Iterable[Json], scope: str, kind: str, 
     """One page of ``docs``, those that the filter passes, in the order that is asked for."""
     keep = compile_filter(call.query.get("filter", ""))
     ordered = _order(call, [public(doc) for doc in docs if keep(doc)])
-    rows, token = _cut(world, call, ordered)
+    rows, token = cut(world, call, ordered, _size(call))
     path = f"projects/{call.project}/{scope}/{kind}" if scope else f"projects/{call.project}/{kind}"
     answer: Json = {"kind": f"compute#{item}List", "id": path, "selfLink": link(path)}
     if rows:
@@ -45,7 +45,7 @@ def aggregated(world: World, call: Call, kind: str, item: str) -> Json:
         for ref, doc in found.items()
         if keep(doc) and last(ref.scope) not in lost
     ]
-    rows, token = _cut(world, call, kept)
+    rows, token = cut(world, call, kept, _size(call))
     answer: Json = {
         "kind": f"compute#{item}AggregatedList",
         "id": f"projects/{call.project}/aggregated/{kind}",
@@ -100,11 +100,10 @@ def _order(call: Call, docs: list[Json]) -> list[Json]:
     return docs
 
 
-def _cut(world: World, call: Call, rows: list[Json]) -> tuple[list[Json], str]:
-    """The rows of this page, and the token of the next."""
+def cut(world: World, call: Call, rows: list[Json], most: int) -> tuple[list[Json], str]:
+    """The rows of this page, at most so many, and the token of the next."""
     start = _offset(call)
-    size = min(_size(call), world.settings.page_size)
-    end = start + size
+    end = start + min(most, world.settings.page_size)
     return rows[start:end], _token(end) if end < len(rows) else ""
 
 

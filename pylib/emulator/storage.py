@@ -1,4 +1,4 @@
-"""storage: buckets and objects, as much as logs need."""
+"""storage: buckets and objects, as much as logs and small models need."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from urllib.parse import quote
 
 from pylib.emulator import access
 from pylib.emulator.clock import zulu
+from pylib.emulator.crc32c import encoded_crc32c
 from pylib.emulator.errors import ApiError, Json
+from pylib.emulator.lists import cut
 from pylib.emulator.naming import check_labels, public
 from pylib.emulator.operations import new_id
 from pylib.emulator.policies import policy_of, replace_policy
@@ -20,6 +22,9 @@ from pylib.emulator.routes import Route
 from pylib.emulator.store import Ref
 from pylib.emulator.world import Call, Response, World
 
+_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
+_MOST_OBJECTS = 1000
+"""https://cloud.google.com/storage/docs/json_api/v1/objects/list"""
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 
 
@@ -156,6 +161,7 @@ def _object(world: World, ref: Ref, content: bytes, kind: str) -> Json:
         "size": str(len(content)),
         "contentType": kind,
         "md5Hash": digest,
+        "crc32c": encoded_crc32c(content),
         "timeCreated": zulu(world.now()),
         "updated": zulu(world.now()),
         "selfLink": f"https://www.googleapis.com/storage/v1/{path}",
@@ -165,25 +171,49 @@ def _object(world: World, ref: Ref, content: bytes, kind: str) -> Json:
 
 
 def get_object(world: World, call: Call) -> Json | Response:
-    """An object's metadata, or with ``alt=media`` its content."""
+    """An object's metadata, or with ``alt=media`` its content, all of it or a range."""
     name = call.params["object"]
     doc = world.store.get(_object_ref(world, call, name))
-    if doc is None:
+    wanted = call.query.get("generation", doc["generation"] if doc else "")
+    if doc is None or doc["generation"] != wanted:
         message = f"No such object: {call.params['bucket']}/{name}"
         raise ApiError(404, "notFound", message)
     if call.query.get("alt") == "media":
         content = world.file(f"object-{doc['_number']}").read_bytes()
-        return Response(200, content, doc["contentType"])
+        return _media(content, call.headers.get("range", ""), doc["contentType"])
     return public(doc)
 
 
+def _media(content: bytes, asked: str, kind: str) -> Response:
+    """The bytes that a Range header asks for; one that is none is as if it were not there."""
+    match = _RANGE.fullmatch(asked)
+    if match is None:
+        return Response(200, content, kind)
+    first, last = int(match[1]), int(match[2] or len(content))
+    if first >= len(content):
+        headers = {"Content-Range": f"bytes */{len(content)}"}
+        return Response(416, b"Requested range not satisfiable", "text/plain", headers)
+    part = content[first : last + 1]
+    span = f"bytes {first}-{first + len(part) - 1}/{len(content)}"
+    return Response(206, part, kind, {"Content-Range": span})
+
+
 def list_objects(world: World, call: Call) -> Json:
-    """Objects of a bucket whose names begin with ``prefix``."""
+    """One page of a bucket's objects whose names begin with ``prefix``, by name."""
     bucket, prefix = call.params["bucket"], call.query.get("prefix", "")
     _need_bucket(world, bucket)
     found = world.store.find("objects", bucket)
-    items = [public(doc) for ref, doc in found.items() if ref.name.startswith(prefix)]
-    return {"kind": "storage#objects", **({"items": items} if items else {})}
+    names = sorted(ref.name for ref in found if ref.name.startswith(prefix))
+    docs = {ref.name: public(doc) for ref, doc in found.items()}
+    asked = call.query.get("maxResults", "")
+    most = min(int(asked) if asked.isdecimal() else _MOST_OBJECTS, _MOST_OBJECTS)
+    rows, token = cut(world, call, [docs[name] for name in names], max(1, most))
+    answer: Json = {"kind": "storage#objects"}
+    if rows:
+        answer["items"] = rows
+    if token:
+        answer["nextPageToken"] = token
+    return answer
 
 
 def delete_object(world: World, call: Call) -> Response:

@@ -1,11 +1,14 @@
-"""Buckets and objects on the emulator: as much as logs need."""
+"""Buckets and objects on the emulator: as much as logs and models need."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 
 import pytest
 
+from pylib.emulator.errors import Json
 from tests.cloud.emulated import PROJECT, Bench, Raw
 
 BUCKETS = "/storage/v1/b"
@@ -116,3 +119,53 @@ def test_a_bucket_has_a_policy(bucket: Raw) -> None:
 def test_an_object_needs_a_permission(emulated: Bench, bucket: Raw) -> None:
     emulated.emulator.change(denied=frozenset({"storage.objects.create"}))
     assert bucket.send("POST", UPLOAD, b"a", name="a").refusal[:2] == (403, "forbidden")
+
+
+def _write(bucket: Raw, name: str, content: bytes) -> Json:
+    return bucket.send("POST", UPLOAD, content, {}, uploadType="media", name=name).doc
+
+
+def test_an_object_has_the_sums_that_storage_keeps(bucket: Raw) -> None:
+    # The check value of CRC-32C in RFC 3720, appendix B.4: 32 bytes of zeros.
+    written = _write(bucket, "zeros", bytes(32))
+    assert written["crc32c"] == base64.b64encode(bytes.fromhex("8a9136aa")).decode()
+    assert (
+        written["md5Hash"]
+        == base64.b64encode(hashlib.md5(bytes(32), usedforsecurity=False).digest()).decode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "content", "span"),
+    [
+        ("bytes=0-3", 206, b"0123", "bytes 0-3/10"),
+        ("bytes=8-99", 206, b"89", "bytes 8-9/10"),
+        ("bytes=4-", 206, b"456789", "bytes 4-9/10"),
+        ("bytes=10-11", 416, b"Requested range not satisfiable", "bytes */10"),
+        ("lines=1-2", 200, b"0123456789", None),
+    ],
+)
+def test_a_range_of_an_object_is_read(
+    bucket: Raw, asked: str, status: int, content: bytes, span: str | None
+) -> None:
+    _write(bucket, "digits", b"0123456789")
+    found = bucket.send("GET", f"{LOGS}/o/digits", None, {"Range": asked}, alt="media")
+    assert (found.status, found.raw, found.headers.get("Content-Range")) == (status, content, span)
+
+
+def test_a_generation_that_is_gone_is_not_found(bucket: Raw) -> None:
+    first = _write(bucket, "o", b"1")["generation"]
+    second = _write(bucket, "o", b"2")["generation"]
+    path = f"{LOGS}/o/o"
+    assert bucket.send("GET", path, alt="media", generation=second).raw == b"2"
+    assert bucket.send("GET", path, alt="media", generation=first).refusal[:2] == (404, "notFound")
+
+
+def test_objects_are_listed_by_pages_in_the_order_of_their_names(bucket: Raw) -> None:
+    for name in ("m/b", "m/a", "m/c", "other"):
+        _write(bucket, name, b"x")
+    first = bucket.get(f"{LOGS}/o", prefix="m/", maxResults="2")
+    assert [item["name"] for item in first["items"]] == ["m/a", "m/b"]
+    rest = bucket.get(f"{LOGS}/o", prefix="m/", maxResults="2", pageToken=first["nextPageToken"])
+    assert [item["name"] for item in rest["items"]] == ["m/c"]
+    assert "nextPageToken" not in rest
