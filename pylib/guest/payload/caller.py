@@ -39,7 +39,7 @@ class Caller:
             try:
                 reply = self.send(url)
                 if reply.status not in RETRIED:
-                    return reply.status, reply.read(_LARGEST)
+                    return reply.status, _whole(reply)
             except BROKEN:
                 self.session.forget(url)
                 pause_before(attempt)
@@ -49,7 +49,7 @@ class Caller:
             pause_before(attempt, wait)
         try:
             reply = self.send(url)
-            return reply.status, reply.read(_LARGEST)
+            return reply.status, _whole(reply)
         except BROKEN as error:
             raise GuestError(f"{url} does not answer: {error}") from None
 
@@ -59,3 +59,11 @@ class Caller:
         if self._token is None or not self._token.is_fresh():
             self._token = self.fetch_token()
         return {"Authorization": f"Bearer {self._token.secret}"}
+
+
+def _whole(reply: Reply) -> bytes:
+    """The body; http.client itself raises nothing when one of known length is cut."""
+    body, length = reply.read(_LARGEST), reply.header("Content-Length")
+    if length and len(body) != int(length):
+        raise ConnectionError(f"{len(body)} bytes came instead of {length}")
+    return body

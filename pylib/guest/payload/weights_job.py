@@ -27,11 +27,11 @@ ENDPOINTS: Mapping[str, str] = {
 }
 _FORMS = {
     "source": re.compile(r"gs://[^/]+/.+|hf://[^/]+/[^/]+"),
-    "revision": re.compile(r"([0-9a-f]{40})?"),
-    "listing": re.compile(r"([0-9a-f]{64})?"),
-    "token_secret": re.compile(r"(projects/[^/]+/secrets/[^/]+/versions/[^/]+)?"),
+    "revision": re.compile(r"|[0-9a-f]{40}"),
+    "listing": re.compile(r"|[0-9a-f]{64}"),
+    "token_secret": re.compile(r"|projects/[^/]+/secrets/[^/]+/versions/[^/]+"),
 }
-_VERIFY = re.compile(r"([0-9a-f]{64})?")
+_VERIFY = re.compile(r"|[0-9a-f]{64}")
 _KNOWN = frozenset(
     [
         *("version", "kind", "nonce", "device", "device_bytes", "source", "revision", "directory"),
@@ -94,7 +94,10 @@ def _check(job: WeightsJob) -> None:
         return
     for name, form in _FORMS.items():
         if not form.fullmatch(getattr(job, name)):
-            raise GuestError(f"the job's {name} is {getattr(job, name)!r}, not {form.pattern}")
+            given = (
+                "" if name == "token_secret" else f" {getattr(job, name)!r},"
+            )  # it may be a token
+            raise GuestError(f"the job's {name} is{given} not of the form {form.pattern}")
     if job.source.startswith("hf://") and not job.revision:
         raise GuestError(f"the job names no commit (revision) of {job.source}")
     if job.shards < 0:
