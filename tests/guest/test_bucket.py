@@ -221,6 +221,13 @@ def test_a_token_that_ends_is_renewed(google: Google, tmp_path: Path) -> None:
     assert fetched(google, tmp_path / "b", auth="service-account") == files
 
 
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"items": [{"size": "1"}]}'])
+def test_what_is_no_listing_is_told(google: Google, body: bytes) -> None:
+    google.unkind = lambda _target, _answer: Answer(body=body)
+    with pytest.raises(GuestError, match="Cloud Storage answers no listing: "):
+        Bucket(job(google)).files()
+
+
 def test_what_comes_otherwise_than_it_is_stored_is_refused(google: Google) -> None:
     put(google)
     google.objects["models/google/gemma/a.bin"].encoding = "gzip"

@@ -53,7 +53,10 @@ class Bucket:
 
         Raises :class:`GuestError` when they are not those of the job's listing.
         """
-        items = [self._parsed(item) for item in self._items()]
+        try:
+            items = [self._parsed(item) for item in self._items()]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise GuestError(f"{self.uri}: Cloud Storage answers no listing: {error!r}") from None
         found = [item for item in items if not is_placeholder(item.path, item.size)]
         digest = listing_digest((item.path, item.size, item.generation) for item in found)
         if self._listing not in {"", digest}:
