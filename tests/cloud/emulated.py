@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +115,15 @@ class Raw:
         asked = {"name": name, "sourceDisk": f"zones/{ZONE}/disks/{disk}", **body}
         self.done("POST", f"{GLOBAL}/images", asked)
         return self.get(f"{GLOBAL}/images/{name}")
+
+
+def put_objects(raw: Raw, project: str, bucket: str, files: Mapping[str, bytes]) -> None:
+    """Fill a bucket, which is made first where it is not there."""
+    raw.send("POST", "/storage/v1/b", {"name": bucket}, project=project)
+    for name, content in files.items():
+        path = f"/upload/storage/v1/b/{bucket}/o"
+        answer = raw.send("POST", path, content, {}, uploadType="media", name=name)
+        assert answer.status == 200, answer.raw
 
 
 BOOT: Json = {
