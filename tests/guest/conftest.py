@@ -14,8 +14,8 @@ from tests.guest.google import Google, serving
 
 
 @pytest.fixture
-def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
-    """Google's services at this machine; pauses take no time, connections end with the test."""
+def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The guest's connections end with the test; in a VM they end with the process."""
     opened: list[HTTPConnection] = []
     original = Session._connect
 
@@ -24,9 +24,15 @@ def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
         return opened[-1]
 
     monkeypatch.setattr(Session, "_connect", connect)
+    yield
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def google(monkeypatch: pytest.MonkeyPatch, closed: None) -> Iterator[Google]:
+    """Google's services at this machine; pauses take no time."""
     monkeypatch.setattr(time, "sleep", lambda _: None)
     with serving(Google()) as one:
         monkeypatch.setenv("GCE_METADATA_HOST", urlsplit(one.url).netloc)
         yield one
-        for connection in opened:
-            connection.close()
