@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pylib.bake.plan import BOOT_GIB, Bake
+from pylib.bake.plan import BOOT_GIB, Bake, Place
 from pylib.cloud.api import Cloud
 from pylib.cloud.faults import FIXES, CallError, Kind
 from pylib.config.model import Config, Disk
+from pylib.config.types import GS_SOURCE
+from pylib.errors import Problem
 from pylib.facts import gke_bake, machines
 
 Found = Iterator["Check"]
@@ -43,10 +45,17 @@ class Check:
 
 @dataclass(frozen=True)
 class Question:
-    """What the checks are about: the config, and the bake that it asks for, if any."""
+    """What the checks are about: the config, the bakes that it asks for, and what keeps it from
+    asking for one."""
 
     config: Config
-    bake: Bake | None
+    bakes: tuple[Bake, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def place(self) -> Place | None:
+        """Where they all run; ``None`` when there is nothing to bake."""
+        return self.bakes[0].place if self.bakes else None
 
 
 def examine(cloud: Cloud, question: Question) -> tuple[Check, ...]:
@@ -77,8 +86,29 @@ def _credentials(cloud: Cloud, question: Question) -> Found:
     yield Check("credentials", State.OK, f"project {project} answers")
 
 
+def _wishes(cloud: Cloud, question: Question) -> Found:
+    del cloud
+    for problem in question.problems:
+        yield Check("config", State.FAILED, f"{problem.path} {problem.message}", problem.fix)
+
+
+def _model(cloud: Cloud, question: Question) -> Found:
+    """Whether the caller sees the model's files; the bake VM reads them as somebody else."""
+    for bake in question.bakes:
+        match = GS_SOURCE.fullmatch(str(bake.recipe.inputs().get("source", "")))
+        if match is None:
+            continue
+        found = cloud.objects(match["bucket"], f"{match['path'].strip('/')}/")
+        size = sum(item.size for item in found) / 2**30
+        yield Check("model", State.OK, f"{len(found)} objects, {size:.2f} GiB")
+        if bake.place.service_account is None:
+            text = f"the bake VM reads bucket {match['bucket']} as nobody: it must be public"
+            fix = "Else bake with --service-account, which has roles/storage.objectViewer on it."
+            yield Check("model", State.NOTE, text, fix)
+
+
 def _apis(cloud: Cloud, question: Question) -> Found:
-    wanted = gke_bake.SERVICES if question.bake else gke_bake.SERVING_SERVICES
+    wanted = gke_bake.SERVICES if question.bakes else gke_bake.SERVING_SERVICES
     enabled = cloud.enabled(wanted)
     off = [name for name in wanted if not enabled[name]]
     for name in off:
@@ -89,10 +119,9 @@ def _apis(cloud: Cloud, question: Question) -> Found:
 
 
 def _permissions(cloud: Cloud, question: Question) -> Found:
-    bake = question.bake
-    if bake is None:
+    place = question.place
+    if place is None:
         return
-    place = bake.place
     wanted = {*gke_bake.BAKE_PERMISSIONS}
     if place.external_ip:
         wanted |= gke_bake.EXTERNAL_IP_PERMISSIONS
@@ -120,10 +149,9 @@ def _granted(cloud: Cloud, project: str, wanted: Iterable[str]) -> Found:
 
 
 def _types(cloud: Cloud, question: Question) -> Found:
-    bake = question.bake
-    if bake is None:
+    place = question.place
+    if place is None:
         return
-    place = bake.place
     for zone in place.zones:
         if cloud.machine_type(zone, place.machine_type) is None:
             fix = "Name another with --machine-type, or other zones with --zone."
@@ -138,19 +166,18 @@ def _types(cloud: Cloud, question: Question) -> Found:
 
 
 def _quota(cloud: Cloud, question: Question) -> Found:
-    bake = question.bake
-    if bake is None:
+    place, region = question.place, question.config.region
+    if place is None:
         return
-    place, region = bake.place, question.config.region
     machine = cloud.machine_type(place.zones[0], place.machine_type)
     cpus = machine.vcpus if machine else 0
-    disk = 2 * bake.size_gib + 2 * BOOT_GIB
+    disk = 2 * max(bake.size_gib for bake in question.bakes) + 2 * BOOT_GIB
     needs = {
         gke_bake.cpu_metric(place.machine_type): cpus,
         "CPUS_ALL_REGIONS": cpus,
         gke_bake.disk_metric(place.disk_type): disk,
         "INSTANCES": 2,
-        "IMAGES": 1,
+        "IMAGES": len(question.bakes),
         "IN_USE_ADDRESSES": 2 if place.external_ip else 0,
     }
     short = False
@@ -165,21 +192,21 @@ def _quota(cloud: Cloud, question: Question) -> Found:
 
 
 def _egress(cloud: Cloud, question: Question) -> Found:
-    bake = question.bake
-    if bake is None:
+    place = question.place
+    if place is None:
         return
-    if bake.place.external_ip:
+    if place.external_ip:
         yield Check("network", State.NOTE, "the bake VM gets an external address (--external-ip)")
         return
-    region, network = question.config.region, bake.place.network
-    name = bake.place.subnetwork or network
+    region, network = question.config.region, place.network
+    name = place.subnetwork or network
     if any(n.network == network and n.subnetworks in ((), (name,)) for n in cloud.nats(region)):
         yield Check("network", State.OK, f"Cloud NAT serves network {network} in {region}")
         return
     subnet = cloud.subnetwork(region, name)
-    outside = bake.recipe.outside
+    outside = [name for bake in question.bakes for name in bake.recipe.outside]
     if subnet is not None and subnet.private_access and not outside:
-        text = f"subnetwork {name} has Private Google Access, and all images are on it"
+        text = f"subnetwork {name} has Private Google Access, and all that is read is on it"
         yield Check("network", State.OK, text)
         return
     yield Check(
@@ -249,6 +276,8 @@ def _version(text: str) -> tuple[int, ...]:
 
 _CHECKS: tuple[tuple[str, Callable[[Cloud, Question], Iterable[Check]]], ...] = (
     ("credentials", _credentials),
+    ("config", _wishes),
+    ("model", _model),
     ("apis", _apis),
     ("permissions", _permissions),
     ("machine type", _types),

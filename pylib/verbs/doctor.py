@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from pylib.errors import EXIT_FINDINGS, EXIT_OK
+from pylib.errors import EXIT_FINDINGS, EXIT_OK, ConfigError, Problem
+
+FIX_BUCKET = "Have roles/storage.objectViewer on the bucket, or mend the source."
 
 if TYPE_CHECKING:
     from pylib.bake.plan import Bake
     from pylib.cloud.gcp import GoogleCloud
     from pylib.config.model import Config
+    from pylib.doctor import Question
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,11 +36,11 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
     """Print each finding; exit code 1 when one failed or could not be checked."""
     from pylib.cloud.gcp import connect
     from pylib.config.parse import load_config
-    from pylib.doctor import Question, State, examine
+    from pylib.doctor import State, examine
 
     config = load_config(args.config)
     cloud = connect(config.project, endpoint=args.endpoint)
-    found = examine(cloud, Question(config, _bake(args, config, cloud)))
+    found = examine(cloud, _question(args, config, cloud))
     if args.output == "json":
         out.write(json.dumps([asdict(check) for check in found], indent=2) + "\n")
     else:
@@ -47,14 +51,14 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
     return EXIT_FINDINGS if bad else EXIT_OK
 
 
-def _bake(args: argparse.Namespace, config: Config, cloud: GoogleCloud) -> Bake | None:
-    """The bake that the config asks for, with the zones that are at hand; ``None`` for none."""
+def _question(args: argparse.Namespace, config: Config, cloud: GoogleCloud) -> Question:
+    """The bakes that the config asks for, with the zones that are at hand."""
     from pylib.bake.options import Options
-    from pylib.bake.request import image_request
+    from pylib.bake.request import cache_problems, image_request
+    from pylib.bake.weights_request import kind_problems, weights_request
     from pylib.cloud.faults import CallError
+    from pylib.doctor import Question
 
-    if not config.imageCache.enabled or config.imageCache.existing:
-        return None
     try:
         zones = () if args.zone else cloud.zones(config.region)
     except CallError:
@@ -67,5 +71,19 @@ def _bake(args: argparse.Namespace, config: Config, cloud: GoogleCloud) -> Bake 
         external_ip=args.external_ip,
         service_account=args.service_account,
     )
-    bake = image_request(config, options, str(args.config), zones)
-    return bake if bake.place.zones else None
+    asked: list[Callable[[], Bake]] = []
+    if not cache_problems(config):
+        asked.append(lambda: image_request(config, options, str(args.config), zones))
+    if not kind_problems(config):
+        listed = cloud.objects
+        asked.append(lambda: weights_request(config, options, str(args.config), zones, listed))
+    bakes: list[Bake] = []
+    problems: list[Problem] = []
+    for ask in asked:
+        try:
+            bakes.append(ask())
+        except ConfigError as error:
+            problems += error.problems
+        except CallError as error:
+            problems.append(Problem("model.source", f"{error.what}: {error.detail}", FIX_BUCKET))
+    return Question(config, tuple(it for it in bakes if it.place.zones), tuple(problems))

@@ -227,7 +227,7 @@ def test_doctor_finds_what_the_emulated_project_lacks(bench: Bench) -> None:
     zones = bench.cloud.zones("us-central1")
     bake = image_request(config, Options(owner="me"), "c", zones)
 
-    found = examine(bench.cloud, Question(config, bake))
+    found = examine(bench.cloud, Question(config, (bake,)))
 
     bad = [(check.name, check.text) for check in found if check.state is not State.OK]
     assert [name for name, _ in bad] == ["apis", "permissions", "quota", "network"]
@@ -238,5 +238,5 @@ def test_doctor_finds_what_the_emulated_project_lacks(bench: Bench) -> None:
         quotas={},
         nat_regions=frozenset({"us-central1"}),
     )
-    found = examine(bench.cloud, Question(config, bake))
+    found = examine(bench.cloud, Question(config, (bake,)))
     assert [check for check in found if check.state is not State.OK] == []

@@ -27,7 +27,7 @@ def _config(**changes: Any) -> Config:
 def _examine(cloud: FakeCloud, config: Config | None = None, **options: Any) -> tuple[Check, ...]:
     config = config or _config()
     asked = Options(owner="me", zones=("us-central1-a",), **options)
-    return examine(cloud, Question(config, image_request(config, asked, "c", ())))
+    return examine(cloud, Question(config, (image_request(config, asked, "c", ()),)))
 
 
 def _bad(found: tuple[Check, ...]) -> list[Check]:
@@ -186,4 +186,4 @@ def test_a_check_that_cannot_be_made_does_not_pass() -> None:
 
 def test_with_nothing_to_bake_only_what_serves_is_checked() -> None:
     cloud = FakeCloud(machine_types=set(), gateways=(), disabled={"compute.googleapis.com"})
-    assert _bad(examine(cloud, Question(_config(), None))) == []
+    assert _bad(examine(cloud, Question(_config()))) == []

@@ -68,7 +68,7 @@ def test_every_call_goes_to_the_one_address_and_has_an_end(
     bake = image_request(config, Options(owner="me"), "c", zones)
 
     bench.bake(request(log_bucket="logs-of-bakes"))
-    examine(bench.cloud, Question(config, bake))
+    examine(bench.cloud, Question(config, (bake,)))
 
     assert bench.made() == [IMAGE]
     assert len(sent) == sum(bench.cloud.counts.values())

@@ -11,19 +11,21 @@ from types import ModuleType
 
 import pytest
 
+from pylib.cloud.faults import Kind
 from pylib.errors import ConfigError
 from pylib.lock import load_lock, lock_path
 from pylib.verbs import bake as bake_verb
 from pylib.verbs import doctor as doctor_verb
 from tests.cloud.baking import pack
 from tests.cloud.fake_cloud import FakeCloud
-from tests.cloud.fake_parts import DIGEST
+from tests.cloud.fake_parts import DIGEST, Fault
 
 
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCloud:
     """What ``connect`` returns."""
     found = FakeCloud(journal=tmp_path / "config.bake-image.journal")
+    found.stored["my-models/gemma/gemma-7b/model.safetensors"] = "weights"
 
     def connect(project: str, endpoint: str | None) -> FakeCloud:
         assert (project, endpoint) == ("my-project", None)
@@ -114,3 +116,31 @@ def test_doctor_exits_with_findings_only_when_there_are_any(cloud: FakeCloud, co
     [failed] = [check for check in json.loads(said) if check["state"] == "failed"]
     assert failed["name"] == "network"
     assert cloud.made() == []
+
+
+def _doctor(config: Path, *words: str) -> tuple[int, list[dict[str, str]]]:
+    code, said = _run(doctor_verb, "-f", str(config), "--output", "json", *words)
+    return code, [it for it in json.loads(said) if it["name"] in {"model", "config"}]
+
+
+def test_doctor_looks_for_the_model_and_says_who_reads_it(cloud: FakeCloud, config: Path) -> None:
+    code, found = _doctor(config)
+    assert (code, found[0]["text"]) == (0, "1 objects, 0.00 GiB")
+    assert found[1]["text"] == "the bake VM reads bucket my-models as nobody: it must be public"
+    assert len(_doctor(config, "--service-account", "sa@my-project.iam")[1]) == 1
+
+
+@pytest.mark.fault("I6")
+def test_doctor_finds_a_model_that_is_not_there(cloud: FakeCloud, config: Path) -> None:
+    cloud.stored.clear()
+    code, [found] = _doctor(config)
+    assert code == 1
+    assert found["text"] == "model.source gs://my-models/gemma/gemma-7b holds no files"
+
+
+def test_doctor_finds_a_bucket_that_may_not_be_listed(cloud: FakeCloud, config: Path) -> None:
+    cloud.plan.append(Fault("objects", "before", kind=Kind.DENIED))
+    code, [found] = _doctor(config)
+    assert code == 1
+    assert found["text"] == "model.source objects: injected"
+    assert "roles/storage.objectViewer" in found["fix"]
