@@ -18,7 +18,7 @@ def client(tmp_path: Path) -> Client:
     return Client(FakeCompute(journal=journal), journal)
 
 
-@pytest.mark.fault("B20", "B24")
+@pytest.mark.fault("B20", "B24", "G1", "G2", "G15", "G16")
 @pytest.mark.parametrize(
     ("guest", "said"),
     [

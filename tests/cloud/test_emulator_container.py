@@ -150,22 +150,62 @@ def test_a_name_is_taken_once(bench: Bench) -> None:
     )
 
 
-def test_one_operation_at_a_time_changes_a_cluster(bench: Bench) -> None:
+def _busy(operation: Json) -> tuple[int, str, str]:
+    name = operation["name"]
+    return 400, "failedPrecondition", f"Cluster is running incompatible operation {name}."
+
+
+@pytest.mark.fault("B32")
+def test_one_operation_at_a_time_changes_a_pool_or_the_cluster(bench: Bench) -> None:
     operation = bench.raw.post(POOLS, _body())
-    answer = bench.raw.send("POST", POOLS, _body(name="other"))
-    assert answer.refusal == (
-        400,
-        "failedPrecondition",
-        f"Cluster is running incompatible operation {operation['name']}.",
-    )
-    assert answer.doc["error"]["status"] == "FAILED_PRECONDITION"
     for verb, path, body in (
         ("DELETE", f"{POOLS}/gpus", None),
         ("POST", f"{POOLS}/gpus:setSize", {"nodeCount": 1}),
         ("PUT", f"{POOLS}/gpus", {"imageType": "COS_CONTAINERD"}),
         ("DELETE", CLUSTER, None),
+        ("PUT", CLUSTER, {"update": {"desiredMasterVersion": "-"}}),
     ):
-        assert bench.raw.send(verb, path, body).refusal[1] == "failedPrecondition"
+        answer = bench.raw.send(verb, path, body)
+        assert answer.refusal == _busy(operation)
+        assert answer.doc["error"]["status"] == "FAILED_PRECONDITION"
+
+
+@pytest.mark.fault("B32")
+def test_five_pools_change_at_once_and_no_more(bench: Bench) -> None:
+    for number in range(5):
+        bench.raw.post(POOLS, _body(name=f"p{number}"))
+    answer = bench.raw.send("POST", POOLS, _body(name="p5"))
+    assert answer.refusal == (
+        429,
+        "rateLimitExceeded",
+        'Too many operations: cluster "demo" hits the concurrent operations quota 5, please try '
+        "again later.",
+    )
+    assert answer.doc["error"]["status"] == "RESOURCE_EXHAUSTED"
+    assert bench.raw.send("GET", f"{POOLS}/p5").status == 404
+    bench.clock.sleep(0)
+    assert "error" not in _create(bench, name="p5")
+    assert len(bench.raw.get(POOLS)["nodePools"]) == 6
+
+
+@pytest.mark.fault("B32")
+def test_nothing_changes_pools_while_the_cluster_is_upgraded(bench: Bench) -> None:
+    _create(bench)
+    upgrade = bench.raw.send("PUT", CLUSTER, {"update": {"desiredMasterVersion": "latest"}}).doc
+    assert upgrade["operationType"] == "UPGRADE_MASTER"
+    assert bench.raw.get(CLUSTER)["status"] == "RECONCILING"
+    assert _refused(bench, name="other") == _busy(upgrade)
+    assert bench.raw.send("DELETE", f"{POOLS}/gpus").refusal == _busy(upgrade)
+    assert _wait(bench, upgrade)["status"] == "DONE"
+    assert bench.raw.get(CLUSTER)["status"] == "RUNNING"
+    assert "error" not in _create(bench, name="other")
+
+
+@pytest.mark.parametrize("update", [{}, {"desiredMasterVersion": "1.2.3"}, {"desiredImage": "x"}])
+def test_what_else_a_cluster_could_change_is_refused(bench: Bench, update: Json) -> None:
+    answer = bench.raw.send("PUT", CLUSTER, {"update": update})
+    assert answer.status == 400
+    assert "is not supported." in answer.refusal[2]
 
 
 def test_a_missing_or_unfinished_image_ends_the_operation_with_an_error(bench: Bench) -> None:
@@ -184,6 +224,7 @@ def test_a_missing_or_unfinished_image_ends_the_operation_with_an_error(bench: B
     assert done["error"]["message"] == f"The resource '{failed}' is not ready"
 
 
+@pytest.mark.fault("B32")
 def test_a_stockout_leaves_a_pool_in_error_that_can_be_deleted(bench: Bench) -> None:
     fault = Fault(
         "container.nodePools.create", "operation-error", code="GCE_STOCKOUT", message="GCE_STOCKOUT"

@@ -147,6 +147,7 @@ def test_what_a_disk_is_made_of_must_be_there(raw: Raw) -> None:
     )
 
 
+@pytest.mark.fault("G19")
 def test_a_disk_is_no_smaller_than_its_image(raw: Raw) -> None:
     image = "projects/debian-cloud/global/images/family/debian-12"
     pd = f"{TYPES}/pd-ssd"

@@ -220,6 +220,7 @@ def test_a_stop_that_fails_leaves_the_vm_to_its_guest(bench: Bench) -> None:
 
 
 @needs_root
+@pytest.mark.fault("G3")
 @pytest.mark.parametrize("synced", [False, True])
 def test_a_host_error_keeps_only_what_had_reached_the_disk(bench: Bench, synced: bool) -> None:
     script = f"""{MAKE}
@@ -242,6 +243,7 @@ def test_a_host_error_keeps_only_what_had_reached_the_disk(bench: Bench, synced:
 
 
 @needs_root
+@pytest.mark.fault("G18")
 def test_an_image_by_force_of_a_mounted_disk_is_not_clean(bench: Bench) -> None:
     _boot(bench, f"{MAKE}; echo x > /mnt/file; echo ready; sleep 1000")
     _until_serial(bench, "ready")

@@ -6,7 +6,6 @@ Each call takes a second or more, so each test makes one way through as few as i
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,57 +14,18 @@ import pytest
 from pylib.cloud.clock import SystemClock
 from pylib.emulator import Emulator
 from pylib.errors import BakeError
-from pylib.proc import Completed, run
 from tests.cloud.baking import IMAGE as BAKED
 from tests.cloud.emulated import PROJECT, ZONE, Raw
 from tests.cloud.emulated_bake import Bench, fail
 from tests.cloud.fake_parts import DIGEST
+from tests.cloud.gcloud import Gcloud, needs_gcloud
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("gcloud") is None,
-    reason="gcloud is not installed; put Google's Cloud SDK on PATH",
-)
-
+pytestmark = needs_gcloud
 NUMBER = "123456789012"
 MEMBER = (
     f"principal://iam.googleapis.com/projects/{NUMBER}/locations/global/workloadIdentityPools/"
     f"{PROJECT}.svc.id.goog/subject/ns/custom-metrics/sa/custom-metrics-stackdriver-adapter"
 )
-
-
-class Gcloud:
-    """gcloud against an emulator, with credentials off and a configuration of its own."""
-
-    def __init__(self, emulator: Emulator, folder: Path) -> None:
-        url = emulator.url
-        self._settings = {
-            "CLOUDSDK_CONFIG": str(folder / "gcloud"),
-            "CLOUDSDK_CORE_PROJECT": PROJECT,
-            "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-            "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "true",
-            "CLOUDSDK_CORE_CHECK_GCE_METADATA": "false",
-            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
-            "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
-            "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
-            "CLOUDSDK_COMPUTE_ZONE": ZONE,
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{url}/compute/v1/",
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{url}/",
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER": f"{url}/",
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE": f"{url}/",
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"{url}/storage/v1/",
-        }
-
-    def __call__(self, words: str, **how: Any) -> Completed:
-        """What a command line prints."""
-        return run(["gcloud", *words.split()], settings=self._settings, timeout=120, **how)
-
-    def json(self, words: str) -> Any:
-        """What a command line prints, as JSON."""
-        return json.loads(self(f"{words} --format=json").stdout)
-
-    def refused(self, words: str) -> str:
-        """Why a command line is refused."""
-        return self(words, ok_codes=(1,)).stderr
 
 
 @pytest.fixture(scope="module")

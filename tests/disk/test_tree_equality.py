@@ -13,6 +13,7 @@ from tests.disk.registry import Registry
 from tests.disk.trees import differences
 
 
+@pytest.mark.fault("G11")
 @pytest.mark.parametrize("make", IMAGES, ids=lambda make: make.__name__)
 def test_each_layer_is_unpacked_as_containerd_unpacks_it(
     make: Make, judge: Daemon, registry: Registry, device: str, file: Path, tmp_path: Path

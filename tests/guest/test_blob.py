@@ -80,6 +80,7 @@ def test_a_server_without_ranges_sends_all(registry: Registry) -> None:
     assert fetched(registry) == DATA
 
 
+@pytest.mark.fault("G8")
 def test_a_download_that_is_cut_goes_on_where_it_was(registry: Registry) -> None:
     left = [1000, 50, 3000]
 
@@ -93,6 +94,7 @@ def test_a_download_that_is_cut_goes_on_where_it_was(registry: Registry) -> None
     assert left == []
 
 
+@pytest.mark.fault("G8")
 def test_a_download_that_never_comes_ends(registry: Registry) -> None:
     def cut(_: str, answer: Answer) -> Answer:
         return replace(answer, cut=len(answer.body)) if len(answer.body) > 1 else answer
@@ -115,6 +117,7 @@ def test_another_part_than_was_asked_for_is_refused(registry: Registry) -> None:
         fetched(registry)
 
 
+@pytest.mark.fault("G9")
 def test_other_bytes_of_the_same_length_are_refused(registry: Registry) -> None:
     registry.unkind = lambda _, answer: replace(answer, body=bytes(len(answer.body)))
     with pytest.raises(GuestError, match="the 100000 bytes that came have digest sha256:"):

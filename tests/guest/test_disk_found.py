@@ -14,6 +14,7 @@ from pylib.guest.payload.failure import GuestError
 SUPERBLOCK = 1024
 
 
+@pytest.mark.fault("G5")
 def test_a_disk_that_never_comes_is_told_with_those_that_are_there(tmp_path: Path) -> None:
     (tmp_path / "google-other").touch()
     wanted = tmp_path / "google-vfs-target"
@@ -23,6 +24,7 @@ def test_a_disk_that_never_comes_is_told_with_those_that_are_there(tmp_path: Pat
         disk.find(str(tmp_path / "no" / "folder"), 0, wait_seconds=0.0)
 
 
+@pytest.mark.fault("G5")
 def test_a_link_that_comes_late_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,6 +45,7 @@ def ext4(tmp_path: Path, *, state: int = 1, incompat: int = 0, magic: int = 0xEF
     return Disk(str(file), str(file), file.stat().st_size)
 
 
+@pytest.mark.fault("G18")
 def test_a_superblock_tells_whether_the_disk_is_whole(tmp_path: Path) -> None:
     disk.prove_clean(ext4(tmp_path, incompat=0x40))
     with pytest.raises(GuestError, match="its superblock says needs_recovery"):
@@ -54,6 +57,7 @@ def test_a_superblock_tells_whether_the_disk_is_whole(tmp_path: Path) -> None:
         disk.prove_clean(ext4(tmp_path, magic=0))
 
 
+@pytest.mark.fault("G5", "G6")
 @pytest.mark.parametrize(
     ("at", "content", "said"),
     [
@@ -76,11 +80,13 @@ def test_a_disk_that_holds_something_is_not_formatted(
     assert file.read_bytes() == held
 
 
+@pytest.mark.fault("G6")
 def test_what_cannot_be_opened_is_in_use(tmp_path: Path) -> None:
     with pytest.raises(GuestError, match="is in use, mounted or by another device"):
         disk.prove_blank(Disk("l", str(tmp_path / "none"), 1))
 
 
+@pytest.mark.fault("G1")
 def test_what_is_no_mount_is_told(tmp_path: Path) -> None:
     with pytest.raises(GuestError, match="cannot be unmounted: "):
         disk.unmount(tmp_path)

@@ -111,6 +111,7 @@ def test_another_platform_is_refused(registry: Registry) -> None:
         look(registry, reference)
 
 
+@pytest.mark.fault("G8")
 def test_a_tag_that_was_moved_is_refused(registry: Registry) -> None:
     reference = registry.push("a:v1", small())
     wanted = {"reference": reference, "digest": digest_of(b"before")}

@@ -129,12 +129,14 @@ def test_a_report_begins_goes_on_and_ends(server: Server, monkeypatch: pytest.Mo
     assert set(told.seconds()) == {"start"}
 
 
+@pytest.mark.fault("G15")
 def test_guest_attributes_that_are_off_are_told_at_once(server: Server) -> None:
     server.answers["report"] = [(403, "")]
     with pytest.raises(GuestError, match="enable-guest-attributes=TRUE, which a project"):
         Report("n-1").begin()
 
 
+@pytest.mark.fault("G15")
 def test_the_last_word_is_tried_again_and_a_loss_is_an_error(server: Server) -> None:
     server.answers["report"] = [(429, "")] * 9 + [(200, "")]
     told = Report("n-1")

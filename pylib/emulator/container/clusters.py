@@ -108,9 +108,22 @@ def delete(world: World, call: Call) -> Json:
     """Delete a cluster and its node pools."""
     ref = cluster_ref(world, call)
     doc = need_cluster(world, ref)
-    refuse_while_busy(world, call.project, ref.scope, ref.name)
+    refuse_while_busy(world, ref)
     world.store.put(ref, {**doc, "status": "STOPPING"})
     return begin(world, call, "DELETE_CLUSTER", ref, "cluster.delete")
+
+
+def update(world: World, call: Call) -> Json:
+    """Upgrade the control plane; nothing else of a cluster changes here."""
+    ref = cluster_ref(world, call)
+    doc = need_cluster(world, ref)
+    change = dict(call.body.get("update", {}))
+    wanted = change.pop("desiredMasterVersion", "")
+    if change or wanted not in {"-", "latest", world.settings.cluster_version}:
+        raise invalid_argument(f"Cluster update {call.body.get('update')!r} is not supported.")
+    refuse_while_busy(world, ref)
+    world.store.put(ref, {**doc, "status": "RECONCILING"})
+    return begin(world, call, "UPGRADE_MASTER", ref, "cluster.update")
 
 
 def _made(world: World, operation: Json) -> None:
@@ -132,6 +145,7 @@ def _deleted(world: World, operation: Json) -> None:
 
 
 register("cluster.create", Effect(done=_made, failed=_in_error))
+register("cluster.update", Effect(done=_made, failed=_made))
 register("cluster.delete", Effect(done=_deleted, failed=_made))
 
 
@@ -161,6 +175,7 @@ ROUTES = (
     _route("create", "POST", _ALL, create, "CreateClusterRequest", "Operation"),
     _route("list", "GET", _ALL, list_, "ListClustersRequest", "ListClustersResponse"),
     _route("get", "GET", _ONE, get, "GetClusterRequest", "Cluster"),
+    _route("update", "PUT", _ONE, update, "UpdateClusterRequest", "Operation"),
     _route("delete", "DELETE", _ONE, delete, "DeleteClusterRequest", "Operation"),
     Route(
         "container.getServerConfig",

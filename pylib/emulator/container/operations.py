@@ -13,6 +13,8 @@ from pylib.emulator.store import Ref
 from pylib.emulator.world import Call, World
 
 LINKS = "https://container.googleapis.com/v1/"
+MOST_AT_ONCE = 5
+"""Operations of one cluster that run at the same time."""
 
 
 def scope_of(world: World, call: Call) -> str:
@@ -62,21 +64,39 @@ def _path(target: Ref) -> str:
     return f"clusters/{cluster}/nodePools/{pool}" if pool else f"clusters/{cluster}"
 
 
-def running(world: World, project: str, scope: str, cluster: str) -> str:
-    """Name of an operation that is under way on the cluster; empty when there is none."""
-    for ref, operation in world.store.find(KIND, project, scope).items():
-        target = Ref(*operation["_target"]).name.partition("/")[0]
-        if operation["status"] != "DONE" and target == cluster:
-            return ref.name
-    return ""
+def _under_way(world: World, target: Ref) -> dict[str, str]:
+    """Operations on the cluster of ``target`` and on its pools: by name what each works on."""
+    cluster = target.name.partition("/")[0]
+    found = world.store.find(KIND, target.project, target.scope)
+    names = {ref.name: Ref(*doc["_target"]).name for ref, doc in found.items() if _runs(doc)}
+    return {name: other for name, other in names.items() if other.partition("/")[0] == cluster}
 
 
-def refuse_while_busy(world: World, project: str, scope: str, cluster: str) -> None:
-    """400 while another operation changes the cluster."""
-    busy = running(world, project, scope, cluster)
-    if busy:
-        message = f"Cluster is running incompatible operation {busy}."
-        raise ApiError(400, "failedPrecondition", message, canonical="FAILED_PRECONDITION")
+def _runs(operation: Json) -> bool:
+    return bool(operation["_service"] == "container" and operation["status"] != "DONE")
+
+
+def refuse_while_busy(world: World, target: Ref) -> None:
+    """400 while an operation is under way that is none beside one on ``target``, a cluster or a
+    pool; 429 when there are too many.
+
+    Pools change side by side, a cluster changes alone:
+    https://cloud.google.com/kubernetes-engine/docs/troubleshooting/concurrent-operations; wording
+    of the quota: hashicorp/terraform-provider-google#15205.
+    """
+    cluster, _, pool = target.name.partition("/")
+    busy = _under_way(world, target)
+    for name, other in busy.items():
+        if not pool or other in {cluster, target.name}:
+            message = f"Cluster is running incompatible operation {name}."
+            raise ApiError(400, "failedPrecondition", message, canonical="FAILED_PRECONDITION")
+    if len(busy) >= MOST_AT_ONCE:
+        raise ApiError(
+            429,
+            "rateLimitExceeded",
+            f'Too many operations: cluster "{cluster}" hits the concurrent operations quota '
+            f"{MOST_AT_ONCE}, please try again later.",
+        )
 
 
 def get(world: World, call: Call) -> Json:

@@ -60,7 +60,7 @@ def create(world: World, call: Call) -> Json:
     if world.store.get(pool) is not None:
         where = f"projects/{ref.project}/{ref.scope}/clusters/{ref.name}/nodePools/{doc['name']}"
         raise ApiError(409, "alreadyExists", f"Already exists: {where}.")
-    refuse_while_busy(world, call.project, ref.scope, ref.name)
+    refuse_while_busy(world, pool)
     world.store.put(pool, {**doc, **_shown(world, pool, doc), "status": "PROVISIONING"})
     return begin(world, call, "CREATE_NODE_POOL", pool, "pool.create")
 
@@ -112,9 +112,9 @@ def _not_made(world: World, operation: Json) -> None:
 
 def delete(world: World, call: Call) -> Json:
     """Delete a node pool."""
-    cluster, ref = cluster_ref(world, call), _ref(world, call)
+    ref = _ref(world, call)
     doc = _need(world, ref)
-    refuse_while_busy(world, call.project, cluster.scope, cluster.name)
+    refuse_while_busy(world, ref)
     world.store.put(ref, {**doc, "status": "STOPPING", "_was": doc["status"]})
     return begin(world, call, "DELETE_NODE_POOL", ref, "pool.delete")
 
@@ -131,9 +131,9 @@ def _kept(world: World, operation: Json) -> None:
 
 def set_size(world: World, call: Call) -> Json:
     """Set the number of nodes per zone."""
-    cluster, ref = cluster_ref(world, call), _ref(world, call)
+    ref = _ref(world, call)
     doc = _need(world, ref)
-    refuse_while_busy(world, call.project, cluster.scope, cluster.name)
+    refuse_while_busy(world, ref)
     nodes = int(call.body.get("nodeCount", 0))
     world.store.put(ref, {**doc, "status": "RECONCILING", "_was": doc["status"]})
     return begin(world, call, "SET_NODE_POOL_SIZE", ref, "pool.size", {"nodes": nodes})
@@ -149,9 +149,9 @@ def _sized(world: World, operation: Json) -> None:
 
 def update(world: World, call: Call) -> Json:
     """Change what can change in place; secondary boot disks cannot."""
-    cluster, ref = cluster_ref(world, call), _ref(world, call)
+    ref = _ref(world, call)
     doc = _need(world, ref)
-    refuse_while_busy(world, call.project, cluster.scope, cluster.name)
+    refuse_while_busy(world, ref)
     config = {k: v for k, v in call.body.items() if k in _CONFIG}
     world.store.put(ref, {**doc, "status": "RECONCILING", "_was": doc["status"]})
     return begin(world, call, "UPGRADE_NODES", ref, "pool.update", {"config": config})
