@@ -112,7 +112,7 @@ def prove(
         report.phase("verify", total, counters.total)
 
     with mounted(disks.mount_to_read, disk, folder):
-        verify(folder, trees, files, show)
+        verify(disk.node, folder, trees, files, show)
     disks.prove_clean(disk)
     disks.flush(disk)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pylib.guest.payload import disk as disks
 from pylib.guest.payload.bake import Outcome, mounted
+from pylib.guest.payload.compare import in_parts
 from pylib.guest.payload.failure import GuestError
 from pylib.guest.payload.job import ImageJob
 from pylib.guest.payload.metafiles import IMAGES, SNAPSHOTS, parse_images
@@ -17,7 +18,7 @@ from pylib.guest.payload.pool import Counters, run_all
 from pylib.guest.payload.report import Report
 from pylib.guest.payload.snapshots import disk_digest, summary_of
 from pylib.guest.payload.tree import Record
-from pylib.guest.payload.verify import Batch, batches, check_top, readers
+from pylib.guest.payload.verify import check_top, readers
 from pylib.guest.payload.walk import Reader, is_file, records_on_disk
 
 _LINE = re.compile(r"(sha256:[0-9a-f]{64}) (snapshots/[0-9]+/fs) ([0-9a-f]{32})")
@@ -87,24 +88,24 @@ def read_trees(folder: Path, paths: Sequence[str], report: Report) -> list[list[
     """Records of each tree, with md5 sums."""
     roots = [os.fsencode(folder / path) for path in paths]
     trees = run_all([partial(records_on_disk, root) for root in roots], readers())
-    todo: list[Batch] = []
+    todo: list[tuple[bytes, list[Record]]] = []
     for root, records in zip(roots, trees, strict=True):
-        to_read = [it for it in records if is_file(it) and it.path == it.group]
-        todo += batches(root, to_read)
+        to_read = (it for it in records if is_file(it) and it.path == it.group)
+        todo += [(root, part) for part in in_parts(to_read)]
     counters = Counters(len(todo))
-    total = sum(it.size for batch in todo for it in batch.records)
+    total = sum(it.size for _, part in todo for it in part)
     report.phase("verify", total, counters.total)
-    sums = run_all([partial(_sums, it, counters, slot) for slot, it in enumerate(todo)], readers())
+    tasks = [partial(_sums, *it, counters, slot) for slot, it in enumerate(todo)]
     by_root: dict[bytes, Sums] = {root: {} for root in roots}
-    for batch, found in zip(todo, sums, strict=True):
-        by_root[batch.root] |= found
+    for (root, _), found in zip(todo, run_all(tasks, readers()), strict=True):
+        by_root[root] |= found
     return [_summed(records, by_root[root]) for root, records in zip(roots, trees, strict=True)]
 
 
-def _sums(batch: Batch, counters: Counters, slot: int) -> Sums:
+def _sums(root: bytes, records: Sequence[Record], counters: Counters, slot: int) -> Sums:
     reader, found, done = Reader(), {}, 0
-    for record in batch.records:
-        found[record.path] = reader.md5(batch.root + b"/" + record.path, record.size)
+    for record in records:
+        found[record.path] = reader.md5(root + b"/" + record.path, record.size)
         done += record.size
         counters.set(slot, done)
     return found

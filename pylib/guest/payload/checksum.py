@@ -19,7 +19,7 @@ from pylib.guest.payload.native import library
 def _xxhash() -> ctypes.CDLL:
     loaded = library("libxxhash.so.0", "libxxhash0")
     loaded.XXH3_64bits.restype = ctypes.c_uint64
-    loaded.XXH3_64bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+    loaded.XXH3_64bits.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     loaded.XXH3_createState.restype = ctypes.c_void_p
     loaded.XXH3_freeState.argtypes = [ctypes.c_void_p]
     loaded.XXH3_64bits_reset.argtypes = [ctypes.c_void_p]
@@ -32,6 +32,11 @@ def _xxhash() -> ctypes.CDLL:
 def check_of(content: bytes) -> str:
     """Checksum of a whole file."""
     return f"{_xxhash().XXH3_64bits(content, len(content)):016x}"
+
+
+def check_at(address: int, length: int) -> str:
+    """Checksum of memory that is a whole file."""
+    return f"{_xxhash().XXH3_64bits(address, length):016x}"
 
 
 class Check:

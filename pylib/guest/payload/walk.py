@@ -7,12 +7,12 @@ import os
 import stat
 from collections.abc import Iterator
 
-from pylib.guest.payload.bigfile import BIG
 from pylib.guest.payload.buffers import Buffer, Flow, Ring
-from pylib.guest.payload.checksum import Check, check_of
+from pylib.guest.payload.checksum import Check
 from pylib.guest.payload.tree import Node, Record, about
 
-_BUFFER = 1 << 20
+_BUFFER = 4 << 20
+_PAGE = 4096
 
 
 def records_on_disk(root: bytes) -> list[Record]:
@@ -43,6 +43,13 @@ def _statuses(root: bytes, path: bytes) -> Iterator[tuple[bytes, os.stat_result]
 
 def _record(root: bytes, path: bytes, status: os.stat_result, group: list[bytes]) -> Record:
     place = root + b"/" + path if path else root
+    line = about_on_disk(place, status, len(group), group[0])
+    size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return Record(path, line, size, "", "", group[0])
+
+
+def about_on_disk(place: bytes, status: os.stat_result, links: int, group: bytes) -> bytes:
+    """What :func:`about` says of the node that is at ``place``."""
     kind = stat.S_IFMT(status.st_mode)
     node = Node(
         mode=status.st_mode,
@@ -55,8 +62,7 @@ def _record(root: bytes, path: bytes, status: os.stat_result, group: list[bytes]
     )
     for key in os.listxattr(place, follow_symlinks=False):
         node.xattrs[key.encode()] = os.getxattr(place, key, follow_symlinks=False)
-    line = about(node, len(group), group[0])
-    return Record(path, line, node.size, "", "", group[0])
+    return about(node, 1 if kind == stat.S_IFDIR else links, group)
 
 
 def is_file(record: Record) -> bool:
@@ -65,44 +71,37 @@ def is_file(record: Record) -> bool:
 
 
 class Reader:
-    """Reads files past the page cache where they are large, through one buffer."""
+    """Reads files past the page cache, which would only be filled with what is read once."""
 
     def __init__(self) -> None:
         self._buffer = Ring(Flow(), 1, _BUFFER).take()
 
     def check(self, path: bytes, size: int) -> str:
         """Quick checksum of a file."""
-        if size < BIG:
-            return check_of(_whole(path))
         check = Check()
-        for buffer in self._pieces(path):
+        for buffer in self._pieces(path, size):
             check.update_buffer(buffer)
         return check.hexdigest()
 
     def md5(self, path: bytes, size: int) -> str:
         """md5 of a file."""
-        if size < BIG:
-            return hashlib.md5(_whole(path), usedforsecurity=False).hexdigest()
         digest = hashlib.md5(usedforsecurity=False)
-        for buffer in self._pieces(path):
+        for buffer in self._pieces(path, size):
             digest.update(buffer.view[: buffer.length])
         return digest.hexdigest()
 
-    def _pieces(self, path: bytes) -> Iterator[Buffer]:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)
+    def _pieces(self, path: bytes, size: int) -> Iterator[Buffer]:
+        """What is there of ``size`` bytes; O_DIRECT takes whole pages, and stops at the end."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT | os.O_NOFOLLOW)
         try:
             offset = 0
-            while count := os.preadv(descriptor, [self._buffer.view], offset):
+            while offset < size:
+                room = min(_BUFFER, -(-(size - offset) // _PAGE) * _PAGE)
+                count = os.preadv(descriptor, [self._buffer.view[:room]], offset)
+                if count == 0:
+                    return
                 self._buffer.length = count
                 offset += count
                 yield self._buffer
         finally:
             os.close(descriptor)
-
-
-def _whole(path: bytes) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return b"".join(iter(lambda: os.read(descriptor, BIG), b""))
-    finally:
-        os.close(descriptor)
