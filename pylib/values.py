@@ -103,7 +103,7 @@ def _download_values(config: Config) -> Values:
         "download": {
             "source": config.model.source,
             **({"revision": config.model.revision} if config.model.revision else {}),
-            "directory": model_path_of(config).directory,
+            "directory": model_path_of(config).whole,
             "claim": {
                 "sizeGiB": download.claimSizeGiB,
                 "storageClassName": download.storageClassName,

@@ -56,7 +56,7 @@ def weights_request(
         raise ConfigError(file, problems)
     recipe = WeightsRecipe(
         source=source,
-        directory=_directory(config),
+        directory=model_path_of(config).whole,
         revision=(config.model.revision or "") if listed is None else "",
         listing=listed.digest if listed else "",
         shards=options.shards or 0,
@@ -91,7 +91,9 @@ def claim_request(config: Config, options: Options, file: str, filled: Filled) -
     if problems:
         raise ConfigError(file, problems)
     recipe = WeightsRecipe(
-        source=config.model.source or "", directory=_directory(config), claim=filled.state
+        source=config.model.source or "",
+        directory=model_path_of(config).whole,
+        claim=filled.state,
     )
     place = place_of(config, options, (filled.disk.zone,))
     place = replace(place, zones=(filled.disk.zone,))
@@ -115,12 +117,6 @@ def _bake(
         log_bucket=options.log_bucket,
     )
     return bake if bake.image_name else replace(bake, image_name=default_name(bake))
-
-
-def _directory(config: Config) -> str:
-    """Where the model lies below the disk's root."""
-    path = model_path_of(config)
-    return "/".join(part for part in (path.directory, path.name) if part)
 
 
 def source_problems(config: Config, options: Options) -> list[Problem]:

@@ -15,6 +15,11 @@ class ModelPath:
     directory: str
     name: str
 
+    @property
+    def whole(self) -> str:
+        """Path of the model's files below the disk's root."""
+        return "/".join(part for part in (self.directory, self.name) if part)
+
 
 def implied_path(source: str) -> ModelPath:
     """``gs://bucket/dir/name`` lies at ``/dir/name``, ``hf://org/name`` at ``/org/name``."""

@@ -202,7 +202,7 @@ def test_a_download_has_no_server_but_a_source_and_a_claim() -> None:
         "mode": "download",
         "download": {
             "source": "gs://my-models/gemma/gemma-7b",
-            "directory": "gemma",
+            "directory": "gemma/gemma-7b",
             "claim": {"sizeGiB": 100, "storageClassName": "standard-rwo"},
             "deadlineSeconds": 7200,
         },
@@ -226,7 +226,7 @@ def test_a_download_takes_revision_token_and_service_account() -> None:
         "download": {
             "source": "hf://google/gemma-7b",
             "revision": "main",
-            "directory": "models",
+            "directory": "models/gemma-7b",
             "claim": {"sizeGiB": 50, "storageClassName": "ssd"},
             "deadlineSeconds": 60,
             "tokenSecret": {"name": "hub", "key": "t"},
