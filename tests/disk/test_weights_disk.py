@@ -73,6 +73,14 @@ def test_a_check_without_a_digest_tells_it(disk: Made, tmp_path: Path) -> None:
     assert check(disk.copy(tmp_path))["digest"] == disk.digest
 
 
+def test_a_disk_with_the_model_elsewhere_is_refused(disk: Made, tmp_path: Path) -> None:
+    assert check(disk.copy(tmp_path), directory=DIRECTORY)["result"] == "ok"
+    report = check(disk.copy(tmp_path), directory="google/gem")
+    said = f"the disk holds no model at /google/gem: its first file is /{DIRECTORY}/config.json"
+    assert report["result"] == "fail"
+    assert report["message"].startswith(said)
+
+
 def test_a_disk_of_another_revision_is_refused(disk: Made, tmp_path: Path) -> None:
     report = check(disk.copy(tmp_path), "0" * 64)
     assert report["result"] == "fail"

@@ -49,8 +49,8 @@ def bake(google: Google, device: str, work: Path, *prefix: str, **more: Any) -> 
     return do(weights_job(google, device, **more), work, *prefix)
 
 
-def check(file: Path, digest: str = "") -> dict[str, Any]:
-    """What the check of a finished image says of the disk in ``file``."""
+def check(file: Path, digest: str = "", **more: Any) -> dict[str, Any]:
+    """What the check of a finished image says of the disk in ``file``; ``more`` is in its job."""
     with loop(file) as device:
         asked = {
             "version": 1,
@@ -58,6 +58,7 @@ def check(file: Path, digest: str = "") -> dict[str, Any]:
             "nonce": "n-2",
             "device": device,
             "verify": {"digest": digest},
+            **more,
         }
         return do(asked, file.with_name(f"{file.name}.work"))
 

@@ -89,6 +89,9 @@ def check(job: WeightsJob, report: Report, work: Path) -> Outcome:
     report.phase("find")
     disk = disks.find(job.device, 0)
     manifest = _verified(disk, work / "disk", job.verify_digest or "", report)
+    first, below = manifest.entries[0].path, f"{job.directory}/"
+    if job.directory and not any(it.path.startswith(below) for it in manifest.entries):
+        raise GuestError(f"the disk holds no model at /{job.directory}: its first file is /{first}")
     return _outcome(manifest, disk, report)
 
 
