@@ -70,6 +70,12 @@ class LockedRevision(Record):
         default=None, description="sha256 of the weights manifest."
     )
     source: StrictStr | None = Field(default=None, description="Where the files came from.")
+    origin: StrictStr | None = Field(
+        default=None, description="Commit of a Hugging Face source, or digest of a bucket's listing."
+    )
+    shards: Annotated[StrictInt, Field(ge=0)] | None = Field(
+        default=None, description="Number of weight files that were asked for; 0 for as they came."
+    )
     bytes: Annotated[StrictInt, Field(ge=1)] | None = Field(
         default=None, description="Size of all files."
     )
@@ -84,12 +90,21 @@ class LockedWeights(Record):
     revisions: tuple[LockedRevision, ...] = Field(strict=False, description="Revisions kept.")
 
 
+class LockedPool(Record):
+    """A node pool, by the name that it was made under."""
+
+    name: ResourceName = Field(description="Node pool name.")
+
+
 class Lock(Record):
     """One lock file."""
 
     version: Literal[1] = Field(description="Version of this file's format.")
     imageCache: LockedCache | None = Field(default=None, description="Image cache.")
     weights: LockedWeights | None = Field(default=None, description="Weights disks.")
+    pools: dict[str, LockedPool] | None = Field(
+        default=None, description="Node pool of each cell, where it is not as in the config."
+    )
 
 
 def lock_path(config: Path) -> Path:

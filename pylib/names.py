@@ -17,6 +17,10 @@ MAX_NAME = 63
 MAX_RELEASE = 53
 """Longest helm release name: helm/helm pkg/chart/v2/util/validate_name.go@v4.3.1."""
 
+RELEASE_LABEL = "vfs-release"
+NAMESPACE_LABEL = "vfs-namespace"
+"""Labels of Compute Engine on what a release owns; more say which cell and revision."""
+
 REVISION_DIGITS = 12
 """Hex digits of the weights manifest's sha256 that name a revision."""
 
@@ -63,3 +67,10 @@ def label_value(text: str) -> str:
     Source: https://cloud.google.com/compute/docs/labeling-resources#requirements.
     """
     return re.sub(r"[^a-z0-9_-]", "-", text.lower())[:MAX_NAME]
+
+
+def release_labels(release: str, namespace: str, **more: str) -> dict[str, str]:
+    """Labels of a resource that the release owns; ``cell="a"`` adds ``vfs-cell: a``."""
+    found = {RELEASE_LABEL: release, NAMESPACE_LABEL: namespace}
+    found |= {f"vfs-{key}": value for key, value in more.items()}
+    return {key: label_value(value) for key, value in found.items()}

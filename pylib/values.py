@@ -12,10 +12,11 @@ from pylib.config.model import Cell, Claim, Config, Disk, NoWeights, Provisionin
 from pylib.config.model_path import model_path_of
 from pylib.config.types import HF_SOURCE, IMAGE
 from pylib.errors import ConfigError, Problem
+from pylib.gcloud import create_disk
 from pylib.lock import CachedImage, Lock, LockedDisk, LockedRevision
 from pylib.merge import merge_values
 from pylib.sizing_of import PodSize, pod_size
-from pylib.weights_disks import command, disks_of, mounted_revisions, unmade
+from pylib.weights_disks import disks_of, mounted_revisions, unmade
 from pylib.yamlio import dump
 
 DEFAULT_REPOSITORY = "docker.io/vllm/vllm-openai"
@@ -67,8 +68,8 @@ def _unmade(config: Config, lock: Lock) -> Iterator[str]:
     """How to make the disks that are named below and are not there, as far as the lock knows."""
     if config.mode != "serve":
         return
-    for found in unmade(config, lock):
-        yield f"Disk {found.disk.name} is not made yet: {command(config, found)}"
+    for spec in unmade(config, lock):
+        yield f"Disk {spec.name} is not made yet: {create_disk(config.project, spec)}"
 
 
 def _serve_values(config: Config, lock: Lock) -> Values:
@@ -83,7 +84,7 @@ def _serve_values(config: Config, lock: Lock) -> Values:
         **_image_cache(config, lock),
         "model": _model(config),
         "weights": _weights(config, lock),
-        "cells": [_cell(cell) for cell in config.cells],
+        "cells": [_cell(cell, lock) for cell in config.cells],
         "gpusPerPod": size.gpus,
         "resources": _resources(size),
         "server": {**_server(serving), "shmSizeGiB": size.shm_gib},
@@ -296,8 +297,9 @@ def _download_at_start(config: Config, weights: NoWeights) -> Values:
     return none
 
 
-def _cell(cell: Cell) -> Values:
-    place = {"nodePool": cell.nodePool.name} if cell.nodePool else {}
+def _cell(cell: Cell, lock: Lock) -> Values:
+    made = (lock.pools or {}).get(cell.key)
+    place = {"nodePool": made.name if made else cell.nodePool.name} if cell.nodePool else {}
     place["accelerator"] = cell.accelerator.type
     if cell.computeClass:  # it picks the nodes by itself and must not meet other selectors
         place = {"computeClass": cell.computeClass.name}

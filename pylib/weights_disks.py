@@ -6,21 +6,16 @@ and revision, so that values can name them at once, and whoever makes them finds
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from pylib.cloud.records import DiskSpec
 from pylib.config.model import Cell, Config, Disk
-from pylib.lock import Lock, LockedDisk, LockedImage, LockedRevision
-from pylib.names import weights_disk
+from pylib.lock import Lock, LockedDisk, LockedRevision
+from pylib.names import release_labels, weights_disk
 
-
-@dataclass(frozen=True)
-class Unmade:
-    """A disk to be made from a weights image."""
-
-    disk: LockedDisk
-    image: LockedImage
+READ_ONLY_MANY = "READ_ONLY_MANY"
+"""Access mode without which no second node gets a Hyperdisk:
+https://cloud.google.com/compute/docs/disks/sharing-disks-between-vms."""
 
 
 def mounted_revisions(lock: Lock) -> tuple[LockedRevision, ...]:
@@ -31,48 +26,46 @@ def mounted_revisions(lock: Lock) -> tuple[LockedRevision, ...]:
     return tuple(it for it in weights.revisions if it.disks or it.name == weights.current)
 
 
+def disk_spec(config: Config, cell: Cell, revision: LockedRevision) -> DiskSpec | None:
+    """The disk that a cell asks for; ``None`` where there is no image to make it from."""
+    weights, image, release = config.weights, revision.image, config.release
+    if not isinstance(weights, Disk) or image is None:
+        return None
+    known = revision.disks.get(cell.key)
+    hyperdisk = weights.type.startswith("hyperdisk")
+    return DiskSpec(
+        name=known.name if known else weights_disk(release.name, cell.key, revision.name),
+        zone=cell.zone,
+        size_gib=weights.sizeGiB,
+        type=weights.type,
+        labels=release_labels(
+            release.name, release.namespace, cell=cell.key, revision=revision.name
+        ),
+        image=f"projects/{image.project}/global/images/{image.name}",
+        kms_key=config.kmsKey,
+        access_mode=READ_ONLY_MANY if hyperdisk else None,
+        throughput_mib_s=weights.throughputMiBps if weights.type == "hyperdisk-ml" else None,
+    )
+
+
 def disks_of(revision: LockedRevision, config: Config) -> dict[str, LockedDisk]:
     """The disk of each cell, by cell; none for a cell whose disk is not there and has no image."""
     found = dict(revision.disks)
-    if revision.image is None or not isinstance(config.weights, Disk):
-        return found
-    for cell in config.cells:
-        found.setdefault(cell.key, _planned(revision, cell, config.release.name, config.weights))
+    for cell, spec in _unmade(revision, config):
+        found[cell] = LockedDisk(
+            name=spec.name, zone=spec.zone, type=spec.type, sizeGiB=spec.size_gib
+        )
     return found
 
 
-def unmade(config: Config, lock: Lock) -> Iterator[Unmade]:
+def unmade(config: Config, lock: Lock) -> Iterator[DiskSpec]:
     """Disks that values name and that are not made yet."""
     for revision in mounted_revisions(lock):
-        for cell, disk in sorted(disks_of(revision, config).items()):
-            if cell not in revision.disks and revision.image is not None:
-                yield Unmade(disk, revision.image)
+        yield from (spec for _, spec in _unmade(revision, config))
 
 
-def command(config: Config, found: Unmade) -> str:
-    """The gcloud command that makes the disk."""
-    disk, image = found.disk, found.image
-    words = [
-        *("gcloud", "compute", "disks", "create", disk.name),
-        f"--project={config.project}",
-        f"--zone={disk.zone}",
-        f"--type={disk.type}",
-        f"--size={disk.sizeGiB}GB",
-        f"--image=projects/{image.project}/global/images/{image.name}",
-    ]
-    if disk.type == "hyperdisk-ml":
-        words.append("--access-mode=READ_ONLY_MANY")
-        if isinstance(config.weights, Disk) and config.weights.throughputMiBps:
-            words.append(f"--provisioned-throughput={config.weights.throughputMiBps}")
-    if config.kmsKey:
-        words.append(f"--kms-key={config.kmsKey}")
-    return shlex.join(words)
-
-
-def _planned(revision: LockedRevision, cell: Cell, release: str, weights: Disk) -> LockedDisk:
-    return LockedDisk(
-        name=weights_disk(release, cell.key, revision.name),
-        zone=cell.zone,
-        type=weights.type,
-        sizeGiB=weights.sizeGiB,
-    )
+def _unmade(revision: LockedRevision, config: Config) -> Iterator[tuple[str, DiskSpec]]:
+    for cell in config.cells:
+        spec = None if cell.key in revision.disks else disk_spec(config, cell, revision)
+        if spec is not None:
+            yield cell.key, spec

@@ -112,12 +112,14 @@ class WeightsRecipe:
         }
 
 
-def locked_revision(image: Image, content: Content, source: str) -> LockedRevision:
+def locked_revision(image: Image, content: Content, recipe: WeightsRecipe) -> LockedRevision:
     """The lock's entry for the revision that ``image`` holds; no disk is made of it yet."""
     return LockedRevision(
         name=revision_of(content.digest),
         manifestSha256=content.digest,
-        source=source,
+        source=recipe.source or None,
+        origin=recipe.origin or None,
+        shards=recipe.shards,
         bytes=content.bytes,
         image=LockedImage(project=image.project, name=image.name, id=image.id),
         disks={},

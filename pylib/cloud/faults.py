@@ -165,6 +165,8 @@ def kind_of(reason: str, status: int, message: str = "") -> Kind:
         return Kind.STOCKOUT
     if "constraints/" in message and status in (0, 400, 403, 412):
         return Kind.POLICY
+    if "incompatible operation" in message:  # of a cluster that another change holds
+        return Kind.NOT_READY
     if word in _REASONS:
         return _REASONS[word]
     if status >= 500:

@@ -144,13 +144,14 @@ class Nat:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A GKE cluster."""
+    """A GKE cluster; ``workload_pool`` is empty where Workload Identity is off."""
 
     name: str
     location: str
     status: str
     version: str
     autopilot: bool
+    workload_pool: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,8 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class DiskSpec:
-    """A disk to make; ``image`` is the link of the image that it copies."""
+    """A disk to make; ``image`` is the link of the image that it copies.  Only a Hyperdisk has an
+    access mode, and a throughput in MiB/s."""
 
     name: str
     zone: str
@@ -195,6 +197,8 @@ class DiskSpec:
     labels: Labels
     image: str | None = None
     kms_key: str | None = None
+    access_mode: str | None = None
+    throughput_mib_s: int | None = None
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,27 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/."""
 MAX_SECONDARY_BOOT_DISK_IMAGE = MAX_LABEL - len(SECONDARY_BOOT_DISK_LABEL.partition("/")[2])
 """39: what the label key leaves for the image's name."""
 
+# Node pools.
+MAX_POOL_NAME = 40
+"""https://cloud.google.com/kubernetes-engine/docs/reference/rest/v1/projects.locations.clusters.nodePools."""
+RESERVATION_KEY = "compute.googleapis.com/reservation-name"
+"""Key of a node pool's specific reservation, by the same page, ReservationAffinity."""
+FLEX_START_SECONDS = 604_800
+"""Longest life of a flex-start node, seven days:
+https://cloud.google.com/kubernetes-engine/docs/concepts/dws."""
+NODE_SCOPES = tuple(
+    f"https://www.googleapis.com/auth/{name}"
+    for name in (
+        "devstorage.read_only",
+        "logging.write",
+        "monitoring",
+        "service.management.readonly",
+        "servicecontrol",
+        "trace.append",
+    )
+)
+"""Scopes that gcloud gives a node pool by itself, read off its own request (version 528)."""
+
 # Autoscaling.
 STACKDRIVER_METRIC = re.compile(
     r"prometheus\.googleapis\.com\|(?P<metric>[^|/]+)\|(?P<kind>[a-z]+)"

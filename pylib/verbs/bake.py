@@ -178,7 +178,7 @@ def _keeper(kitchen: Kitchen, bake: Bake) -> Callable[[Baked], None]:
         if isinstance(recipe, CacheRecipe):
             keep_cache(lock, name, locked_cache(baked.image, baked.content, recipe.images))
         elif isinstance(recipe, WeightsRecipe):
-            revision = locked_revision(baked.image, baked.content, recipe.source)
+            revision = locked_revision(baked.image, baked.content, recipe)
             current = keep_revision(lock, name, revision)
             more = "" if current else "; the current one stays, until disks are made of this one"
             out.write(f"revision {revision.name} of the weights{more}\n")

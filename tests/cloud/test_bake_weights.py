@@ -12,7 +12,7 @@ from pylib.bake.lockfile import keep_revision
 from pylib.bake.options import Options
 from pylib.bake.plan import Bake
 from pylib.bake.watch import Report
-from pylib.bake.weights import locked_revision
+from pylib.bake.weights import WeightsRecipe, locked_revision
 from pylib.bake.weights_request import weights_request
 from pylib.cloud.records import StoredObject
 from pylib.config.model import Config, Disk, NoWeights
@@ -219,7 +219,9 @@ def test_the_lock_keeps_what_it_has_and_the_current_revision(
 ) -> None:
     lock = tmp_path / "c.lock.yaml"
     baked = client.bake(baking.weights_request())
-    revision = locked_revision(baked.image, baked.content, baking.SOURCE)
+    recipe = baking.weights_request().recipe
+    assert isinstance(recipe, WeightsRecipe)
+    revision = locked_revision(baked.image, baked.content, recipe)
 
     assert keep_revision(lock, "c.yaml", revision)
     text = lock.read_text()

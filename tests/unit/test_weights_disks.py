@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pylib.config.parse import parse_config
+from pylib.gcloud import create_disk
 from pylib.lock import Lock, parse_lock
 from pylib.values import make_values, values_file
-from pylib.weights_disks import command, mounted_revisions, unmade
+from pylib.weights_disks import mounted_revisions, unmade
 from tests.unit.bad_configs.tables import BASE, LOCK, Edits, edited
 
 DISKS = "        a: {name: gemma-308c477e9c54"
@@ -26,7 +27,7 @@ def _baked(text: str = LOCK) -> Lock:
 
 def _commands(edits: Edits | None = None) -> list[str]:
     config = parse_config(edited(BASE, edits or {}))
-    return [command(config, found) for found in unmade(config, _baked())]
+    return [create_disk(config.project, spec) for spec in unmade(config, _baked())]
 
 
 def test_values_name_the_disk_that_a_baked_revision_will_have() -> None:
@@ -43,7 +44,8 @@ def test_the_head_of_the_values_says_how_to_make_it() -> None:
     assert line == (
         "# Disk gemma-a-308c477e9c54 is not made yet: gcloud compute disks create "
         "gemma-a-308c477e9c54 --project=my-project --zone=us-central1-a --type=pd-ssd "
-        "--size=1024GB --image=projects/images-project/global/images/gemma-7b"
+        "--size=1024GB --image=projects/images-project/global/images/gemma-7b "
+        "--labels=vfs-cell=a,vfs-namespace=vllm,vfs-release=gemma,vfs-revision=308c477e9c54"
     )
     assert "is not made yet" not in values_file(parse_config(BASE), parse_lock(LOCK), ())
 
@@ -51,7 +53,7 @@ def test_the_head_of_the_values_says_how_to_make_it() -> None:
 def test_a_hyperdisk_ml_is_made_for_many_readers() -> None:
     [line] = _commands({"  type: pd-ssd\n": "  type: hyperdisk-ml\n  throughputMiBps: 2400\n"})
     assert "--type=hyperdisk-ml" in line
-    assert line.endswith("--access-mode=READ_ONLY_MANY --provisioned-throughput=2400")
+    assert " --access-mode=READ_ONLY_MANY --provisioned-throughput=2400 " in line
 
 
 def test_a_revision_without_disks_is_mounted_only_when_it_is_the_current_one() -> None:

@@ -6,21 +6,31 @@ import google.auth
 from google.auth.credentials import AnonymousCredentials, Credentials
 
 from pylib.cloud.clock import Clock, SystemClock
+from pylib.cloud.gcp.admin import AdminCalls
 from pylib.cloud.gcp.compute import ComputeCalls
+from pylib.cloud.gcp.container import ContainerCalls
 from pylib.cloud.gcp.endpoints import endpoints, open_text
 from pylib.cloud.gcp.inventory import InventoryCalls
 from pylib.cloud.gcp.storage import StorageCalls
 from pylib.cloud.gcp.surroundings import SurroundingCalls
 from pylib.cloud.gcp.translate import translated
 from pylib.cloud.gcp.transport import Transport
+from pylib.cloud.records import Operation
 from pylib.cloud.retry import Policy, Retry
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
-class GoogleCloud(ComputeCalls, SurroundingCalls, StorageCalls, InventoryCalls):
-    """:class:`pylib.cloud.api.Cloud` and :class:`pylib.cloud.inventory.Inventory` over Google's
-    clients."""
+class GoogleCloud(
+    ComputeCalls, ContainerCalls, SurroundingCalls, StorageCalls, AdminCalls, InventoryCalls
+):
+    """:class:`pylib.cloud.serving.Serving` over Google's clients."""
+
+    def operation(self, operation: Operation) -> Operation:
+        """How far the operation is now, whichever service it is of."""
+        if operation.scope.startswith("locations/"):
+            return self.container_operation(operation)
+        return super().operation(operation)
 
 
 def connect(

@@ -104,6 +104,8 @@ def disk_body(project: str, spec: DiskSpec) -> gce.Disk:
         labels=dict(spec.labels),
         source_image=spec.image,
         disk_encryption_key=_key(spec.kms_key),
+        access_mode=spec.access_mode,
+        provisioned_throughput=spec.throughput_mib_s,
     )
 
 

@@ -8,12 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 from google.cloud import compute_v1 as gce
-from google.cloud import container_v1 as gke
 
 from pylib.cloud.gcp.compute import ONCE
 from pylib.cloud.gcp.convert import last
 from pylib.cloud.gcp.transport import Transport
-from pylib.cloud.records import Cluster, MachineType, Nat, Quota, Subnetwork
+from pylib.cloud.records import MachineType, Nat, Quota, Subnetwork
 
 MOST_PERMISSIONS = 100
 """Most that one testIamPermissions takes:
@@ -31,14 +30,6 @@ class SurroundingCalls:
             "credentials": self._transport.credentials,
             "client_options": self._transport.options("compute"),
         }
-
-    @cached_property
-    def _clusters(self) -> gke.ClusterManagerClient:
-        return gke.ClusterManagerClient(
-            transport="rest",
-            credentials=self._transport.credentials,
-            client_options=self._transport.options("container"),
-        )
 
     def zones(self, region: str) -> tuple[str, ...]:
         """Zones of a region that are up, in order."""
@@ -146,19 +137,3 @@ class SurroundingCalls:
             == "ENABLED"
             for name in services
         }
-
-    def cluster(self, location: str, name: str) -> Cluster | None:
-        """One GKE cluster."""
-        path = f"projects/{self._transport.project}/locations/{location}/clusters/{name}"
-        found = self._transport.read(
-            f"clusters.get {name}", lambda: self._clusters.get_cluster(name=path, **ONCE)
-        )
-        if found is None:
-            return None
-        return Cluster(
-            found.name,
-            found.location,
-            gke.Cluster.Status(found.status).name,
-            found.current_master_version,
-            bool(found.autopilot.enabled),
-        )

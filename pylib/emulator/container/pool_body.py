@@ -44,7 +44,7 @@ def check(world: World, project: str, cluster: Json, pool: Json) -> Json:
         "version": pool.get("version", world.settings.cluster_version),
         "initialNodeCount": pool.get("initialNodeCount", 0),
     }
-    _check_scaling(found)
+    check_scaling(found)
     return found
 
 
@@ -102,11 +102,13 @@ def _locations(world: World, cluster: Json, pool: Json) -> list[str]:
     return locations
 
 
-def _check_scaling(pool: Json) -> None:
+def check_scaling(pool: Json) -> None:
+    """400 for limits that contradict each other, per zone or in all."""
     scaling = pool.get("autoscaling", {})
     if not scaling.get("enabled"):
         return
-    least, most = scaling.get("minNodeCount", 0), scaling.get("maxNodeCount", 0)
+    least = scaling.get("minNodeCount", 0) or scaling.get("totalMinNodeCount", 0)
+    most = scaling.get("maxNodeCount", 0) or scaling.get("totalMaxNodeCount", 0)
     if most < 1 or least > most:
         raise invalid_argument(f"Autoscaling from {least} to {most} nodes is impossible.")
 

@@ -8,7 +8,13 @@ from pylib.emulator import quota
 from pylib.emulator.catalog import MACHINES
 from pylib.emulator.container.clusters import cluster_ref, need_cluster
 from pylib.emulator.container.operations import LINKS, absent, begin, refuse_while_busy
-from pylib.emulator.container.pool_body import check, check_images, first_nodes, pool_ref
+from pylib.emulator.container.pool_body import (
+    check,
+    check_images,
+    check_scaling,
+    first_nodes,
+    pool_ref,
+)
 from pylib.emulator.effects import Effect, register
 from pylib.emulator.errors import ApiError, Json, OperationFailedError
 from pylib.emulator.naming import fingerprint, link, public
@@ -147,6 +153,25 @@ def _sized(world: World, operation: Json) -> None:
     world.store.put(ref, {**doc, "status": "RUNNING", "_nodes": nodes, "initialNodeCount": nodes})
 
 
+def set_autoscaling(world: World, call: Call) -> Json:
+    """Set how many nodes per zone there may be."""
+    ref = _ref(world, call)
+    doc = _need(world, ref)
+    refuse_while_busy(world, ref)
+    scaling = call.body.get("autoscaling", {})
+    check_scaling({"autoscaling": scaling})
+    world.store.put(ref, {**doc, "status": "RECONCILING", "_was": doc["status"]})
+    data = {"autoscaling": scaling}
+    return begin(world, call, "SET_NODE_POOL_AUTOSCALING", ref, "pool.scale", data)
+
+
+def _scaled(world: World, operation: Json) -> None:
+    ref = Ref(*operation["_target"])
+    doc = world.need(ref)
+    doc.pop("_was")
+    world.store.put(ref, {**doc, "status": "RUNNING", **operation["_data"]})
+
+
 def update(world: World, call: Call) -> Json:
     """Change what can change in place; secondary boot disks cannot."""
     ref = _ref(world, call)
@@ -169,6 +194,7 @@ _CONFIG = {"imageType", "machineType", "diskType", "diskSizeGb", "resourceLabels
 register("pool.create", Effect(done=_made, failed=_not_made))
 register("pool.delete", Effect(done=_deleted, failed=_kept))
 register("pool.size", Effect(done=_sized, failed=_kept))
+register("pool.scale", Effect(done=_scaled, failed=_kept))
 register("pool.update", Effect(done=_updated, failed=_kept))
 
 _ALL = "/v1/projects/{project}/locations/{location}/clusters/{cluster}/nodePools"
@@ -189,6 +215,15 @@ ROUTES = (
     _route("get", "GET", _ONE, get, "GetNodePoolRequest", "NodePool", "get"),
     _route("update", "PUT", _ONE, update, "UpdateNodePoolRequest", "Operation", "update"),
     _route("delete", "DELETE", _ONE, delete, "DeleteNodePoolRequest", "Operation", "update"),
+    _route(
+        "setAutoscaling",
+        "POST",
+        f"{_ONE}:setAutoscaling",
+        set_autoscaling,
+        "SetNodePoolAutoscalingRequest",
+        "Operation",
+        "update",
+    ),
     _route(
         "setSize",
         "POST",

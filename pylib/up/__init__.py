@@ -1,0 +1,1 @@
+"""From one config to a release that serves, and back."""
