@@ -101,7 +101,9 @@ def _unfinished(claim: Claim) -> Iterator[str]:
         if word(failure, "status") == "True":
             why = word(failure, "message") or word(failure, "reason")
             logs = claim.kubectl(f"logs job/{name_of(job)}")
-            raise BakeError(f"{claim}: Job {name_of(job)} failed: {why} See why:\n    {logs}")
+            raise BakeError(
+                f"{claim}: Job {name_of(job)} failed: {why.rstrip('.')}. See why:\n    {logs}"
+            )
         if word(condition(job, "Complete"), "status") != "True":
             yield f"Job {name_of(job)} is not complete"
 

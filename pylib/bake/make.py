@@ -25,6 +25,11 @@ Pack = Callable[[Mapping[str, Any]], Mapping[str, str]]
 
 PHASES = ("disk", "vm", "fill", "image", "check-disk", "check-vm", "check", "publish", "delete")
 
+_MEND = (
+    "stays as it was. If the fault is the disk's, let its Job run once more (delete it, then helm "
+    "upgrade its release) and bake again: it brings what is missing, its node unmounts the disk."
+)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -87,7 +92,12 @@ def make(stage: Stage) -> tuple[Image, Content]:
     else:
         disk_id, filled = bake.disk.id, None
     image_id = _candidate(stage, disk_id)
-    content = _verified(stage, boot, filled)
+    try:
+        content = _verified(stage, boot, filled)
+    except BakeError as error:
+        if bake.disk is None:
+            raise
+        raise BakeError(f"{error}\ndisk {bake.disk.name} {_MEND}") from error
     stage.say(Step("publish", f"publish {bake.image_name}"))
     target = stage.target("image", bake.image_name)
     about = About(description(bake.inputs, content), bake.recipe.labels(content), bake.family or "")

@@ -239,8 +239,11 @@ def test_a_claims_disk_that_fails_its_check_becomes_no_image(
     cloud: FakeCloud, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cloud.check = "fail"
-    with pytest.raises(BakeError, match="the guest failed"):
+    with pytest.raises(BakeError, match="the guest failed") as caught:
         _bake(monkeypatch, cloud, config)
+    assert "\ndisk pvc-1 stays as it was. If the fault is the disk's, let its Job run" in str(
+        caught.value
+    )
     assert cloud.made() == []
     assert cloud.left() == [VOLUME]
 
