@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from pylib.kube import Body, Kube
-from tests.cluster.bed.agent_attach import Attacher
+from tests.cluster.bed.agent_attach import Attacher, Cloud
 from tests.cluster.bed.agent_container import Container
 from tests.cluster.bed.agent_events import Recorder
 from tests.cluster.bed.agent_logs import Logs
@@ -38,11 +38,16 @@ class Agent:
     """Plays all nodes labelled for it until :meth:`close`; no process of a pod outlives it.
 
     ``disks`` are the folders that stand for disks, by volume handle; a test may add some later.
-    ``folder`` receives logs and volumes.
+    With a ``cloud`` a real disk is mounted there.  ``folder`` receives logs and volumes.
     """
 
     def __init__(
-        self, kubeconfig: Path, folder: Path, disks: Mapping[str, Path], play: Play | None = None
+        self,
+        kubeconfig: Path,
+        folder: Path,
+        disks: Mapping[str, Path],
+        play: Play | None = None,
+        cloud: Cloud | None = None,
     ) -> None:
         self.play = play or Play()
         self.disks = disks
@@ -63,7 +68,7 @@ class Agent:
         ]
         self._reflectors[0].wait()
         self._reflectors.append(Reflector(self._kube, "v1", "Pod", self._on_pod))
-        self._attacher = Attacher(self._kube, disks, self._nodes.__contains__)
+        self._attacher = Attacher(self._kube, disks, self._nodes.__contains__, cloud)
 
     def __enter__(self) -> Self:
         return self

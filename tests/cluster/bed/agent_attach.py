@@ -1,8 +1,9 @@
 """The external attacher of PD CSI: says of each VolumeAttachment whether its disk is attached.
 
 Real: Kubernetes' attach/detach controller makes and deletes the attachments, and writes the events
-of a failure.  Simulated: Compute Engine, which is a table of disks.  Followed: an unknown disk is
-not found, and a disk that one node has attached READ_WRITE no other node gets.
+of a failure.  Simulated: Compute Engine, which is a table of disks unless there is a ``cloud``; an
+attachment has no finalizer, so it goes before its disk does.  Followed: an unknown disk is not
+found, and a disk that one node has attached READ_WRITE no other node gets.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pylib.errors import KubeError
 from pylib.facts.gke import PD_CSI
@@ -22,13 +23,30 @@ _API = "storage.k8s.io/v1"
 _RETRY_SECONDS = 1.0
 
 
+class Cloud(Protocol):
+    """Where disks, by volume handle, are real ones."""
+
+    def attach(self, handle: str, node: str) -> None:
+        """Have the disk mounted at its folder; nothing to do when it is."""
+
+    def detach(self, handle: str, node: str) -> None:
+        """Take the disk from the node."""
+
+
 class Attacher:
     """Answers for the nodes of which ``plays`` is true; ``disks`` are known by volume handle."""
 
-    def __init__(self, kube: Kube, disks: Mapping[str, Path], plays: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        disks: Mapping[str, Path],
+        plays: Callable[[str], bool],
+        cloud: Cloud | None = None,
+    ) -> None:
         self._kube = kube
         self._disks = disks
         self._plays = plays
+        self._cloud = cloud
         self._held: dict[str, tuple[str, str, bool]] = {}
         self._failed: dict[str, Body] = {}
         self._lock = threading.Lock()
@@ -44,8 +62,9 @@ class Attacher:
     def _changed(self, uid: str, body: Body | None) -> None:
         with self._lock:
             if body is None:
-                self._held.pop(uid, None)
                 self._failed.pop(uid, None)
+                if (held := self._held.pop(uid, None)) and self._cloud:
+                    self._cloud.detach(held[0], held[1])
             elif uid not in self._held and uid not in self._failed and self._is_ours(body):
                 self._attach(uid, body)
 
@@ -74,6 +93,8 @@ class Attacher:
             else:
                 self._failed.pop(uid, None)
                 self._held[uid] = (handle, node, read_only)
+                if self._cloud:
+                    self._cloud.attach(handle, node)
             self._kube.patch(
                 _API, body["kind"], name, None, {"status": status}, subresource="status"
             )

@@ -29,7 +29,8 @@ class Play:
     """What is simulated, in seconds; a test may change it, and later containers follow.
 
     ``load`` is what vLLM takes to load, ``token`` to make one token, ``pull`` the pull of an image
-    that the node has not; ``back_off`` and ``most_back_off`` are the kubelet's own.
+    that the node has not; ``back_off`` and ``most_back_off`` are the kubelet's own.  What images
+    set is ``environment``.
     """
 
     load: float = 0.5
@@ -37,6 +38,7 @@ class Play:
     pull: float = 0.5
     back_off: float = 10.0
     most_back_off: float = 300.0
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Network:

@@ -217,6 +217,7 @@ class Pod:
             "BED_ADDRESS": self._address[0],
             "BED_LOAD_SECONDS": str(play.load),
             "BED_TOKEN_SECONDS": str(play.token),
+            **play.environment,
         }
         tag = container.spec["image"].partition("@")[0].rpartition(":")[2]
         return found | ({"BED_VLLM_VERSION": tag} if Version.parse(tag) else {})

@@ -88,6 +88,7 @@ class Volumes:
             name = mount["name"]
             folder = self._folders.get(name, own / "mounts" / name)
             folders[mount["mountPath"]] = folder / mount.get("subPath", "")
+            folders |= _parent(Path(mount["mountPath"]), folders[mount["mountPath"]], own)
         paths = Paths(folders)
         for mount in container.get("volumeMounts", []):
             for file, content in self._files.get(mount["name"], {}).items():
@@ -186,6 +187,18 @@ class Volumes:
             and found.get("status", {}).get("attached", False)
             for found in self.kube.list("storage.k8s.io/v1", "VolumeAttachment")
         )
+
+
+def _parent(mount: Path, folder: Path, own: Path) -> dict[str, Path]:
+    """The folder above a mount that is there only for it, such as /scripts of /scripts/download."""
+    if mount.parent.exists():
+        return {}
+    found = own / "root" / mount.parent.relative_to("/")
+    found.mkdir(parents=True, exist_ok=True)
+    link = found / mount.name
+    if not link.is_symlink():
+        link.symlink_to(folder)
+    return {str(mount.parent): found}
 
 
 def words(

@@ -1,12 +1,13 @@
 """The external provisioner of PD CSI, as far as claims see it: a volume with a disk's handle.
 
-Simulated: no disk is made.  Followed: it acts when the scheduler has chosen a node
-(WaitForFirstConsumer), the volume is of that node's zone, and Delete removes it.
+Simulated: no disk is made, unless a test sets ``make_disk``.  Followed: it acts when the scheduler
+has chosen a node (WaitForFirstConsumer), the volume is of that node's zone, and Delete removes it.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from pylib.errors import KubeError
@@ -17,11 +18,19 @@ from tests.cluster.bed.gke import PROJECT
 _NODE = "volume.kubernetes.io/selected-node"
 _BY = "volume.kubernetes.io/storage-provisioner"
 
+MakeDisk = Callable[[str, str, int], None]
+"""Makes the disk of a volume: its zone, its name, GiB; asked again it makes no other."""
+
+
+def no_disk(zone: str, name: str, gib: int) -> None:
+    """Volumes name disks that are not there."""
+
 
 class Provisioner:
     """A thread that watches claims and volumes until it is closed."""
 
     def __init__(self, kube: Kube) -> None:
+        self.make_disk: MakeDisk = no_disk
         self._kube = kube
         self._ends = threading.Event()
         self._threads = [
@@ -54,8 +63,11 @@ class Provisioner:
         if node is None:
             return
         zone = node["metadata"]["labels"][gke.PD_CSI_ZONE]
+        volume = _volume_for(claim, zone)
+        gib = int(volume["spec"]["capacity"]["storage"].removesuffix("Gi"))
+        self.make_disk(zone, volume["metadata"]["name"], gib)
         try:
-            self._kube.create(_volume_for(claim, zone))
+            self._kube.create(volume)
         except KubeError as error:
             if error.reason != "AlreadyExists":
                 raise
