@@ -12,6 +12,7 @@ import pytest
 from pylib.emulator.guest.real import why_not
 from pylib.guest.payload.disk import FEATURES
 from pylib.proc import run
+from tests.chart import hub
 from tests.disk import ways
 from tests.disk.guest import loop, mounted
 from tests.disk.weights import DIRECTORY, MANIFEST, SIZE, Made, bake, check, entries, made, put
@@ -185,9 +186,9 @@ def test_files_that_just_fit_do_fit(google: Google, file: Path, tmp_path: Path) 
 
 @pytest.mark.fault("G4")
 def test_many_small_files_have_inodes(google: Google, small: str, tmp_path: Path) -> None:
-    put(google, {**model(), **{f"{n}/{n}": b"x" for n in range(1500)}})
+    put(google, {**model(), **{f"{n}/{n}": b"x" for n in range(600)}})
     report = bake(google, small, tmp_path / "work")
-    assert (report["result"], report["facts"]["files"]) == ("ok", 1505), report["log"]
+    assert (report["result"], report["facts"]["files"]) == ("ok", 605), report["log"]
 
 
 @pytest.mark.fault("G6")
@@ -201,3 +202,118 @@ def test_a_disk_that_holds_something_is_not_formatted(
     report = bake(google, small, tmp_path / "work")
     assert report["message"].startswith(f"{small} is not blank: byte {128 << 20} is not zero")
     assert google.asked == []
+
+
+SECRET = "projects/demo-project/secrets/hf/versions/1"
+
+
+@pytest.mark.parametrize("shards", [0, 3])
+def test_a_gated_model_of_hugging_face_leaves_no_token_anywhere(
+    google: Google, small: str, file: Path, tmp_path: Path, shards: int
+) -> None:
+    google.secrets[SECRET] = b"hf_verysecret"
+    gated = hub.Hub(files=model(), cut=[1000])
+    gated.token = "hf_verysecret"
+    with hub.serving(gated) as one:
+        report = bake(
+            google,
+            small,
+            tmp_path / "work",
+            source=f"hf://{hub.MODEL}",
+            revision=hub.COMMIT,
+            token_secret=SECRET,
+            endpoints={"hf": one.endpoint, "secretmanager": google.url},
+            **({"shards": shards} if shards else {}),
+        )
+    assert report["result"] == "ok", report["log"]
+    assert report["facts"]["shards"] == (shards or 2)
+    assert check(file, report["digest"])["result"] == "ok"
+    assert b"verysecret" not in file.read_bytes()
+    assert "verysecret" not in str(report)
+    assert "ya29" not in str(report)
+
+
+@pytest.mark.fault("G9")
+@pytest.mark.parametrize("shards", [0, 3])
+def test_shards_other_than_the_hub_tells_of_make_no_disk(
+    google: Google, small: str, file: Path, tmp_path: Path, shards: int
+) -> None:
+    """Also where they are cut into others, whose sums the hub cannot know."""
+    files = model()
+    name = "model-00002-of-00002.safetensors"
+    flipped = files[name][:-1] + bytes([files[name][-1] ^ 1])
+    with hub.serving(hub.Hub(files=files, lies={name: flipped})) as one:
+        more = {"shards": shards} if shards else {}
+        report = bake(
+            google,
+            small,
+            tmp_path / "work",
+            source=f"hf://{hub.MODEL}",
+            revision=hub.COMMIT,
+            endpoints={"hf": one.endpoint},
+            **more,
+        )
+    assert f"{name} is sha256:" in report["message"]
+    assert "it was not baked to the end" in check(file)["message"]
+
+
+def test_a_private_bucket_is_read_with_the_account_of_the_vm(
+    google: Google, small: str, tmp_path: Path
+) -> None:
+    google.private = True
+    put(google, model())
+    report = bake(google, small, tmp_path / "work", auth="service-account")
+    assert report["result"] == "ok", report["log"]
+    assert "ya29" not in str(report)
+
+
+@pytest.mark.fault("G10")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model-00002-of-00002.safetensors": None}, "names model-00002-of-00002.safetensors, whi"),
+        (
+            {"model-00002-of-00002.safetensors": b""},
+            "00002.safetensors is empty: the upload failed",
+        ),
+        ({"model.safetensors.index.json": b"{}"}, "is not an index of shards"),
+        (dict.fromkeys(model()), "no such bucket"),
+        ({**dict.fromkeys(model()), "../other": b"x"}, "holds no file: name the folder of a model"),
+    ],
+    ids=str,
+)
+def test_a_source_that_is_no_model_is_refused_before_the_disk_is_touched(
+    google: Google,
+    small: str,
+    file: Path,
+    tmp_path: Path,
+    change: dict[str, bytes | None],
+    said: str,
+) -> None:
+    files = {**model(), **change}
+    put(google, {name: content for name, content in files.items() if content is not None})
+    if "../other" in change:
+        google.objects = {"models/elsewhere": next(iter(google.objects.values()))}
+    report = bake(google, small, tmp_path / "work")
+    assert said in report["message"]
+    assert not any("safetensors?alt" in target for target in google.asked)
+    assert file.read_bytes().count(0) == SIZE
+
+
+@pytest.mark.fault("G8")
+def test_a_bucket_that_changed_since_the_plan_is_not_baked(
+    google: Google, small: str, tmp_path: Path
+) -> None:
+    put(google, model())
+    report = bake(google, small, tmp_path / "work", listing="0" * 64)
+    assert "changed since the bake began" in report["message"]
+
+
+@pytest.mark.fault("G10")
+def test_a_model_that_cannot_be_cut_is_refused_before_it_is_downloaded(
+    google: Google, small: str, tmp_path: Path
+) -> None:
+    put(google, {"pytorch_model.bin": b"x"})
+    report = bake(google, small, tmp_path / "work", shards=4)
+    assert "no *.safetensors at its top" in report["message"]
+    assert not any("alt=media" in target for target in google.asked)

@@ -170,6 +170,25 @@ def test_a_flipped_bit_is_found_on_the_disk_itself(disk: Made, tmp_path: Path) -
     )
 
 
+@pytest.mark.fault("G9", "G11")
+def test_a_file_of_more_than_2_gib_is_read_to_its_end(disk: Made, tmp_path: Path) -> None:
+    size, file = (2 << 30) + 5, disk.copy(tmp_path)
+    sha256 = hashlib.sha256(bytes(5))
+    for _ in range(2 << 7):
+        sha256.update(bytes(8 << 20))
+    entry = {"path": f"{DIRECTORY}/zeros", "size": size, "sha256": sha256.hexdigest()}
+    with written(file) as place:
+        (place / DIRECTORY / "zeros").touch()
+        os.truncate(place / DIRECTORY / "zeros", size)
+        held = json.dumps([*entries(place), entry])
+        (place / MANIFEST).write_text(held, encoding="utf-8")
+    assert check(file)["result"] == "ok"
+    with written(file) as place, (place / DIRECTORY / "zeros").open("r+b") as opened:
+        opened.seek(size - 1)
+        opened.write(b"x")
+    assert refused(file).startswith(f"{DIRECTORY}/zeros holds other bytes than its manifest says")
+
+
 @pytest.mark.fault("G9")
 def test_a_changed_manifest_is_refused_by_its_own_digest(disk: Made, tmp_path: Path) -> None:
     """A file and its entry, both changed, agree with each other; the job knows the digest."""

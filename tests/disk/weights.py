@@ -73,6 +73,7 @@ def written(file: Path) -> Iterator[Path]:
         yield place
     finally:
         run(["umount", place])
+        place.rmdir()
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from pylib.guest.payload import ranges
 from pylib.guest.payload.bucket import Bucket
+from pylib.guest.payload.caller import Caller
 from pylib.guest.payload.crc32c import combined, crc32c, encoded
 from pylib.guest.payload.failure import GuestError
 from pylib.guest.payload.listing import listing_digest
 from pylib.guest.payload.weights_job import WeightsJob
-from tests.guest.google import Answer, Google, slow_crc32c
+from tests.guest.google import Answer, Google, Object, slow_crc32c
 from tests.guest.models import noise
 
 SOURCE = "gs://models/google/gemma"
@@ -99,6 +100,30 @@ def test_a_large_file_comes_in_ranges_from_several_processes(
     media = [target for target in google.asked if "a.bin?alt=media" in target]
     assert len(media) == 30
     assert len(google.tokens) > 2, "each process has its own"
+
+
+@pytest.mark.fault("G11")
+@pytest.mark.parametrize("start", [(2 << 30) - 5, (5 << 30) + 1])
+def test_a_range_far_into_a_file_lands_there(google: Google, tmp_path: Path, start: int) -> None:
+    class Far(bytes):
+        """What a server holds of which only one range is asked for."""
+
+        def __getitem__(self, part: Any) -> Any:
+            return b"0123456789"[: part.stop - part.start]
+
+        def __len__(self) -> int:
+            return start + 10
+
+    google.objects["models/google/gemma/f"] = Object(Far(), "1", "")
+    file = tmp_path / "f"
+    file.touch()
+    url = f"{google.url}/storage/v1/b/models/o/google%2Fgemma%2Ff?alt=media&generation=1"
+    target = ranges.Target(url, file, start + 10)
+    worker = ranges.Worker(Caller(with_account=False), str, lambda _: None)
+    assert worker.fetch(ranges.Part(target, start, start + 10)) == slow_crc32c(b"0123456789")
+    with file.open("rb") as opened:
+        opened.seek(start)
+        assert opened.read() == b"0123456789"
 
 
 def test_the_bytes_done_are_told(google: Google, tmp_path: Path) -> None:

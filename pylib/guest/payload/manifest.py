@@ -25,6 +25,8 @@ from pylib.guest.payload.ranges import Begin
 LOST_FOUND = "lost+found"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOCK, _BLOCKS = 4 << 20, 4
+_BATCH, _SMALL = 64 << 20, 64 << 10
+"""Bytes that one process reads at least, and what opening a file costs, in bytes read."""
 Blocks = Channel[Buffer | None]
 _KINDS = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link"}
 
@@ -99,15 +101,28 @@ def verify(root: Path, manifest: Manifest, begin: Begin) -> None:
     check_names(root, manifest.entries)
     tree.check_listing([RemoteFile(it.path, it.size) for it in manifest.entries], "the disk")
     tree.check_index(root)
-    counters = Counters(len(manifest.entries))
+    batches = _batches(manifest.entries)
+    counters = Counters(len(batches))
     begin(counters.total)
-    run_all(
-        [
-            partial(_check_content, root, entry, partial(counters.set, slot))
-            for slot, entry in enumerate(manifest.entries)
-        ],
-        4 * (os.cpu_count() or 1),
-    )
+    tasks = [
+        partial(_check_contents, root, batch, partial(counters.set, slot))
+        for slot, batch in enumerate(batches)
+    ]
+    run_all(tasks, 4 * (os.cpu_count() or 1))
+
+
+def _batches(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """What one process reads: a large file, or many small ones; the largest begin, so that none is
+    left to run alone."""
+    found: list[list[Entry]] = []
+    room = 0
+    for entry in sorted(entries, key=lambda entry: -entry.size):
+        if room < entry.size or not found:
+            found.append([])
+            room = _BATCH
+        found[-1].append(entry)
+        room -= entry.size + _SMALL
+    return found
 
 
 def check_names(root: Path, entries: Sequence[Entry]) -> None:
@@ -158,13 +173,22 @@ def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
                 pending.append(path)
 
 
-def _check_content(root: Path, entry: Entry, progress: Callable[[int], None]) -> None:
-    try:
-        found = sha256_of(root / entry.path, progress)
-    except OSError as error:
-        raise GuestError(f"{entry.path} cannot be read back: {error.strerror}") from None
-    if found != entry.sha256:
-        raise GuestError(f"{entry.path} holds other bytes than its manifest says: sha256 {found}")
+def _check_contents(root: Path, entries: Sequence[Entry], progress: Callable[[int], None]) -> None:
+    done = 0
+    for entry in entries:
+        try:
+            found = sha256_of(root / entry.path, partial(_told, progress, done))
+        except OSError as error:
+            raise GuestError(f"{entry.path} cannot be read back: {error.strerror}") from None
+        if found != entry.sha256:
+            raise GuestError(
+                f"{entry.path} holds other bytes than its manifest says: sha256 {found}"
+            )
+        done += entry.size
+
+
+def _told(progress: Callable[[int], None], before: int, read: int) -> None:
+    progress(before + read)
 
 
 def sha256_of(file: Path, progress: Callable[[int], None]) -> str:

@@ -76,7 +76,6 @@ def bake(job: WeightsJob, report: Report, work: Path) -> Outcome:
     root = work / "disk"
     with mounted(disks.mount_to_write, disk, root):
         digest = _fill(root, source, files, job, report)
-        report.phase("sync")
         disks.sync(root)
     disks.flush(disk)
     manifest = _verified(disk, root, digest, report)
@@ -132,6 +131,7 @@ def _fill(
     sizes: list[int] = []
     report.phase("hash", _bytes(files), lambda: sum(sizes))
     sha256 = tree.hashes(files, folder, sizes.append)
+    report.phase("sync")
     tree.readable(root, folder)
     return tree.write_manifest(root, folder, files, sha256)
 
