@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -20,11 +19,11 @@ from pylib.verbs.bake_arguments import (
 )
 
 if TYPE_CHECKING:
+    from pylib.bake.bake import Kitchen
     from pylib.bake.make import Step
     from pylib.bake.options import Options
     from pylib.bake.plan import Bake
     from pylib.bake.runner import Baked
-    from pylib.cloud.gcp import GoogleCloud
     from pylib.config.model import Config
 
 _KINDS = {"image": image_arguments, "weights": weights_arguments}
@@ -32,23 +31,6 @@ _HELP = {
     "image": "the image cache, for nodes' secondary boot disk",
     "weights": "the model's files, for the disks that pods mount",
 }
-
-
-@dataclass(frozen=True)
-class Kitchen:
-    """What each kind's bake needs: the words, the config, the cloud, and where to tell of it."""
-
-    args: argparse.Namespace
-    config: Config
-    cloud: GoogleCloud
-    out: TextIO
-
-    @property
-    def lock(self) -> Path:
-        """The lock file."""
-        from pylib.lock import lock_path
-
-        return lock_path(self.args.config)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, out: TextIO) -> int:
     """Bake, or with ``--dry-run`` show what would be made."""
+    from pylib.bake.bake import Kitchen
     from pylib.cloud.gcp import connect
     from pylib.config.parse import load_config
     from pylib.lock import load_lock
@@ -74,10 +57,10 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
         raise ConfigError("bake", [Problem("-f", "is required", "Write -f config.yaml.")])
     config = load_config(args.config)
     cloud = connect(config.project, endpoint=args.endpoint)
-    kitchen = Kitchen(args, config, cloud, out)
+    kitchen = Kitchen(args.config, config, cloud, sayer(out), progress(out))
     load_lock(kitchen.lock)
     for kind in [args.kind] if args.kind else _wanted(config, out):
-        _one(kitchen, kind)
+        _one(args, kitchen, kind, out)
     if not args.dry_run:
         out.write(f"{sum(cloud.counts.values())} calls to Google Cloud\n")
         out.write(f"next: python -m pylib values -f {args.config} -o values.yaml\n")
@@ -98,53 +81,40 @@ def _wanted(config: Config, out: TextIO) -> list[str]:
     return found
 
 
-def _one(kitchen: Kitchen, kind: str) -> None:
-    from pylib.bake.runner import Tools, run_bake
-    from pylib.guest.pack import metadata
-
-    args, out = kitchen.args, kitchen.out
-    bake = _request(kitchen, kind)
-    _show(bake, out)
+def _one(args: argparse.Namespace, kitchen: Kitchen, kind: str, out: TextIO) -> None:
+    bake = _request(args, kitchen, kind)
+    show(bake, out)
     if args.dry_run:
         return
-    verb = "verify" if bake.verify_only else "bake"
-    beside = args.config.with_name(f"{args.config.stem}.{verb}-{kind}.journal")
-    journal = vars(args).get("journal") or beside
-    baked = run_bake(
-        bake, Tools(kitchen.cloud, journal, metadata, _progress(out)), _keeper(kitchen, bake)
-    )
+    baked = kitchen.bake(bake, vars(args).get("journal"))
     word = "is there already" if baked.reused else "is published"
     word = "is verified" if bake.verify_only else word
     out.write(f"image {baked.image.name} {word} (id {baked.image.id})\n")
     if vars(args).get("volume_snapshot"):
-        _write_snapshot(kitchen, baked)
+        _write_snapshot(args.volume_snapshot, kitchen, baked)
 
 
-def _request(kitchen: Kitchen, kind: str) -> Bake:
-    from pylib.bake.request import image_request
+def _request(args: argparse.Namespace, kitchen: Kitchen, kind: str) -> Bake:
     from pylib.bake.verify import verify_request
-    from pylib.bake.weights_request import weights_request
     from pylib.lock import load_lock
 
-    args, config, cloud = kitchen.args, kitchen.config, kitchen.cloud
+    config, cloud = kitchen.config, kitchen.cloud
     options = options_of(args)
-    zones = () if options.zones else cloud.zones(config.region)
     if vars(args).get("verify_only"):
+        zones = () if options.zones else cloud.zones(config.region)
         return verify_request(kind, config, load_lock(kitchen.lock), options, cloud, zones)
-    if kind == "image":
-        return image_request(config, options, str(args.config), zones)
     if vars(args).get("from_claim"):
-        return _from_claim(kitchen, options)
-    return weights_request(config, options, str(args.config), zones, cloud.objects)
+        return _from_claim(args, kitchen, options)
+    return kitchen.request(kind, options)
 
 
-def _from_claim(kitchen: Kitchen, options: Options) -> Bake:
+def _from_claim(args: argparse.Namespace, kitchen: Kitchen, options: Options) -> Bake:
     from pylib.bake.claim import Claim, filled_disk
     from pylib.bake.weights_request import claim_problems, claim_request
     from pylib.install.target import check_context
     from pylib.kube import Kube
 
-    args, config = kitchen.args, kitchen.config
+    config = kitchen.config
     if problems := claim_problems(config, options):
         raise ConfigError(str(args.config), problems)
     kube = Kube.connect(args.kubeconfig, args.context)
@@ -152,11 +122,13 @@ def _from_claim(kitchen: Kitchen, options: Options) -> Bake:
         check_context(config, kube.context)
     namespace = args.namespace or config.release.namespace
     claim = Claim(kube, kitchen.cloud, namespace, args.from_claim)
-    filled = filled_disk(claim, options.timeout_seconds, _sayer(kitchen.out))
+    filled = filled_disk(claim, options.timeout_seconds, kitchen.say)
     return claim_request(config, options, str(args.config), filled)
 
 
-def _sayer(out: TextIO) -> Callable[[str], None]:
+def sayer(out: TextIO) -> Callable[[str], None]:
+    """Writes lines at once."""
+
     def say(line: str) -> None:
         out.write(f"{line}\n")
         out.flush()
@@ -164,39 +136,16 @@ def _sayer(out: TextIO) -> Callable[[str], None]:
     return say
 
 
-def _keeper(kitchen: Kitchen, bake: Bake) -> Callable[[Baked], None]:
-    """What writes down which image it is."""
-    from pylib.bake.cache import CacheRecipe, locked_cache
-    from pylib.bake.lockfile import keep_cache, keep_revision
-    from pylib.bake.weights import WeightsRecipe, locked_revision
-
-    lock, name, out, recipe = kitchen.lock, kitchen.args.config.name, kitchen.out, bake.recipe
-
-    def keep(baked: Baked) -> None:
-        if bake.verify_only:
-            return
-        if isinstance(recipe, CacheRecipe):
-            keep_cache(lock, name, locked_cache(baked.image, baked.content, recipe.images))
-        elif isinstance(recipe, WeightsRecipe):
-            revision = locked_revision(baked.image, baked.content, recipe)
-            current = keep_revision(lock, name, revision)
-            more = "" if current else "; the current one stays, until disks are made of this one"
-            out.write(f"revision {revision.name} of the weights{more}\n")
-        out.write(f"wrote {lock}\n")
-
-    return keep
-
-
-def _write_snapshot(kitchen: Kitchen, baked: Baked) -> None:
+def _write_snapshot(target: Path, kitchen: Kitchen, baked: Baked) -> None:
     from pylib.bake.volume_snapshot import volume_snapshot
     from pylib.files import write_whole
 
-    target = kitchen.args.volume_snapshot
     write_whole(target, volume_snapshot(baked.image, kitchen.config.release.namespace))
-    kitchen.out.write(f"wrote {target}\n")
+    kitchen.say(f"wrote {target}")
 
 
-def _show(bake: Bake, out: TextIO) -> None:
+def show(bake: Bake, out: TextIO) -> None:
+    """What will be made, how long that takes and what it costs."""
     from pylib.bake.estimate import estimate
 
     place, guess = bake.place, estimate(bake)
@@ -214,7 +163,8 @@ def _show(bake: Bake, out: TextIO) -> None:
     out.write(f"{minutes}, {cost}; the image then at most ${guess.month:.2f} a month (guesses)\n")
 
 
-def _progress(out: TextIO) -> Callable[[Step], None]:
+def progress(out: TextIO) -> Callable[[Step], None]:
+    """Writes each step, with the time since the first."""
     start = time.monotonic()
 
     def say(step: Step) -> None:
