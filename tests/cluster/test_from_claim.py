@@ -33,7 +33,6 @@ from tests.cluster.bed.agent_node import Play
 from tests.cluster.bed.bed import CONTEXT, ROOT, Bed
 from tests.cluster.bed.cloud_disks import CloudDisks
 from tests.cluster.bed.gke import PROJECT
-from tests.cluster.bed.provisioner import no_disk
 from tests.cluster.release import ZONE_A, Helm
 from tests.disk.guest import mounted
 from tests.disk.test_bake_real import HurriedClock
@@ -170,13 +169,12 @@ def claimed(
     ):
         disks.add_node(NODE, ZONE_A)
         bed.add_node(NODE, zone=ZONE_A, pool="default", gpus=0, run_by="agent")
-        bed.provisioner.make_disk = disks.make
+        monkeypatch.setattr(bed.provisioner, "make_disk", disks.make)
         play = Play(pull=0, environment={"HF_ENDPOINT": hub.endpoint})
         disks.lets_go.set()
         with Agent(bed.kubeconfig, tmp_path / "agent", disks.folders, play, disks):
             yield Claimed(bed, Helm(helm, bed), namespace, tmp_path, hub, disks)
             disks.lets_go.set()
-        bed.provisioner.make_disk = no_disk
 
 
 @pytest.mark.fault("B22")
