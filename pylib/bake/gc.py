@@ -113,7 +113,7 @@ def usage(cloud: Inventory) -> Usage:
         except CallError as error:
             unknown.append(f"images that {what} use: {error.detail}")
             continue
-        images.update(_plain(item) for item in listing.items)
+        images.update(_plain(item, cloud.project) for item in listing.items)
         unknown += [f"images that {what} use in {it}: no answer" for it in listing.unreachable]
     return Usage(frozenset(images), tuple(unknown))
 
@@ -222,7 +222,9 @@ def _published(item: Marked) -> bool:
     return item.kind == "image" and item.labels.get(PHASE) == PUBLISHED
 
 
-def _plain(link: str) -> str:
-    """``projects/…`` of a link in whatever form; an id stays as it is."""
+def _plain(link: str, project: str) -> str:
+    """``projects/…`` of a link in whatever form, of ``project`` when it names none; an id stays."""
     head, found, rest = link.partition("projects/")
-    return f"{found}{rest}" if found else head
+    if found:
+        return f"{found}{rest}"
+    return f"projects/{project}/{head.lstrip('/')}" if "/" in head else head

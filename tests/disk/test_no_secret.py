@@ -35,7 +35,7 @@ BAD = replace(GOOD, diff_id=digest_of(b"other"))
 
 @dataclass
 class Private(Registry):
-    """One that wants the account's token before it gives its own; ``seen`` are those shown to it."""
+    """Wants the account's token before it gives its own; ``seen`` are those shown to it."""
 
     tokens: bool = True
     seen: list[str] = field(default_factory=list)
