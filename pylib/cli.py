@@ -19,7 +19,9 @@ from pylib.errors import EXIT_INTERRUPTED, EXIT_OK, VfsError
 VERBS = {
     "init": "write a commented config to start from",
     "doctor": "check that a project can bake and serve, before anything is made",
+    "plan": "show what up would do",
     "bake": "make the disk images, and note them in the lock file",
+    "up": "bring everything to what a config says, from baked images to a release that serves",
     "gc": "find what dead bakes left behind, and delete it when told to",
     "values": "write the chart values that follow from config and lock",
     "render": "render the chart for a config, or for a values file",
@@ -63,7 +65,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         "validate -> install -> observe.",
         epilog="Exit codes: 0 done, 1 findings, 2 usage or config, 3 tool missing, 4 tool failed, "
         "5 render, 6 unreadable manifest, 7 cluster, 8 install, 9 Google Cloud, 10 bake, "
-        "130 interrupted.",
+        "11 provision, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"vllm-fast-start {__version__}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)

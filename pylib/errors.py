@@ -121,3 +121,10 @@ class BakeError(VfsError):
     """A disk image could not be made, and none was published; the message says what is left."""
 
     exit_code = 10
+
+
+class ProvisionError(VfsError):
+    """A node pool, disk, role or cluster object could not be made or taken away, or is somebody
+    else's; what was made before stays, and the same command goes on from there."""
+
+    exit_code = 11

@@ -45,10 +45,14 @@ class Kitchen:
             return image_request(self.config, options, str(self.file), zones)
         return weights_request(self.config, options, str(self.file), zones, self.cloud.objects)
 
+    def journal(self, kind: str, verb: str = "bake") -> Path:
+        """Where a bake is journalled unless the caller says: beside the config."""
+        return self.file.with_name(f"{self.file.stem}.{verb}-{kind}.journal")
+
     def bake(self, bake: Bake, journal: Path | None = None) -> Baked:
         """Make it, and write it into the lock file; a check alone writes nothing."""
         verb = "verify" if bake.verify_only else "bake"
-        beside = self.file.with_name(f"{self.file.stem}.{verb}-{bake.recipe.kind}.journal")
+        beside = self.journal(bake.recipe.kind, verb)
         tools = Tools(self.cloud, journal or beside, pack.metadata, self.progress)
         return run_bake(bake, tools, lambda baked: self._keep(bake, baked))
 

@@ -27,7 +27,7 @@ def image_request(config: Config, options: Options, file: str, zones: tuple[str,
 
     Raises :class:`ConfigError` with all problems.
     """
-    images = options.images or config.imageCache.images or _serving(config)
+    images = options.images or wanted_images(config)
     problems = [
         *cache_problems(config),
         *option_problems(config, options),
@@ -68,8 +68,10 @@ def _endpoints(mirrors: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
     }
 
 
-def _serving(config: Config) -> tuple[str, ...]:
-    return (serving_image(config.serving),) if config.serving else ()
+def wanted_images(config: Config) -> tuple[str, ...]:
+    """The images that the config wants cached: those it names, else the one that serves."""
+    serving = (serving_image(config.serving),) if config.serving else ()
+    return config.imageCache.images or serving
 
 
 def cache_problems(config: Config) -> list[Problem]:

@@ -38,9 +38,13 @@ class Chosen:
     action: Action
 
 
-def image_link(lock: Lock) -> str | None:
+def image_link(config: Config, lock: Lock) -> str | None:
     """Link of the image cache that nodes start with."""
-    cache = lock.imageCache
+    asked, cache = config.imageCache, lock.imageCache
+    if not asked.enabled:
+        return None
+    if asked.existing and asked.name:
+        return f"projects/{config.imagesProject or config.project}/global/images/{asked.name}"
     return None if cache is None else f"projects/{cache.project}/global/images/{cache.name}"
 
 
@@ -58,7 +62,7 @@ def wanted_pool(config: Config, cell: Cell, image: str | None) -> PoolSpec | Non
         accelerator_count=cell.accelerator.count,
         disk_type=cell.bootDisk.type,
         disk_gib=cell.bootDisk.sizeGiB,
-        image=image if config.imageCache.enabled else None,
+        image=image,
         least=cell.minNodes,
         most=cell.maxNodes,
         labels=release_labels(config.release.name, config.release.namespace, cell=cell.key),
@@ -73,7 +77,7 @@ def plan_pools(
     config: Config, lock: Lock, found: Mapping[str, NodePool], problems: list[Problem]
 ) -> Iterator[Chosen]:
     """The pool of each cell; what cannot be goes to ``problems``."""
-    image = image_link(lock)
+    image = image_link(config, lock)
     for index, cell in enumerate(config.cells):
         spec = wanted_pool(config, cell, image)
         if spec is None or cell.nodePool is None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pylib.cloud.gcp import connect
 from pylib.emulator import Emulator, ManualClock, Settings
+from pylib.up import after
 from tests.cloud import emulated_bake
 from tests.cloud.emulated import Bench, Raw, started
 
@@ -35,3 +37,16 @@ def bench(tmp_path: Path) -> Iterator[emulated_bake.Bench]:
     with Emulator(folder, settings=settings, guest=guest, clock=clock) as emulator:
         cloud = connect(emulated_bake.PROJECT, endpoint=emulator.url, clock=clock)
         yield emulated_bake.Bench(emulator, cloud, tmp_path / "bake.journal")
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Values of each release that ``up`` brings into the cluster, which is none."""
+    found: list[Any] = []
+
+    def install(release: Any, kube: Any, **_: Any) -> None:
+        found.append(release.values)
+        kube.installed()
+
+    monkeypatch.setattr(after, "install_release", install)
+    return found

@@ -162,7 +162,7 @@ def set_autoscaling(world: World, call: Call) -> Json:
     check_scaling({"autoscaling": scaling})
     world.store.put(ref, {**doc, "status": "RECONCILING", "_was": doc["status"]})
     data = {"autoscaling": scaling}
-    return begin(world, call, "SET_NODE_POOL_AUTOSCALING", ref, "pool.scale", data)
+    return begin(world, call, "UPDATE_CLUSTER", ref, "pool.scale", data)
 
 
 def _scaled(world: World, operation: Json) -> None:

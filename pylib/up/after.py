@@ -1,0 +1,157 @@
+"""Stages after the bakes: node pools, weights disks, cluster objects, the release itself."""
+
+from __future__ import annotations
+
+from pylib.bake.lockfile import keep_disk, keep_pool, keep_spare, make_current
+from pylib.config.model import Cell, Disk
+from pylib.errors import Problem, ProvisionError
+from pylib.install.install import Options, install_release
+from pylib.lock import LockedRevision
+from pylib.provision.action import Action, Verb
+from pylib.provision.disks import Made, fitting_revision, locked_disk, plan_disks
+from pylib.provision.objects import plan_objects, wanted_objects
+from pylib.provision.pools import Chosen, plan_pools
+from pylib.release import release_of_config
+from pylib.up import acts
+from pylib.up.baking import wanted_revision
+from pylib.up.site import Site, Stage
+from pylib.weights_disks import disk_spec
+
+
+class Pools(Stage):
+    """A node pool for each cell, with the image cache on its nodes."""
+
+    def plan(self, site: Site) -> list[Action]:
+        """Make, scale or take the pools as they are."""
+        chosen = self._chosen(site)  # strangers are in the way whatever is baked
+        if "image" in site.pending:
+            return [
+                _later("node pool", f"of cell {it.key} in {it.zone}") for it in _own_pools(site)
+            ]
+        return [it.action for it in chosen]
+
+    def act(self, site: Site, action: Action) -> None:
+        """Do one."""
+        if action.verb is Verb.REPLACE:
+            acts.delete_pool(site.cloud, action.spec)
+        if action.verb is Verb.CHANGE:
+            acts.scale_pool(site.cloud, action.spec)
+        else:
+            acts.make_pool(site.cloud, action.spec)
+
+    def settle(self, site: Site) -> None:
+        """Note the names that are not the config's, for the values."""
+        for it in self._chosen(site):
+            plain = next(cell.nodePool for cell in site.config.cells if cell.key == it.cell)
+            name = plain.name if plain else ""
+            keep_pool(site.lock_file, site.file.name, it.cell, it.spec.name, name)
+
+    def _chosen(self, site: Site) -> list[Chosen]:
+        found = site.cloud.pools(site.location, site.config.cluster.name)
+        by_name = {pool.spec.name: pool for pool in found}
+        return list(plan_pools(site.config, site.lock(), by_name, site.problems))
+
+
+class Disks(Stage):
+    """A weights disk for each cell, made from the wanted revision's image."""
+
+    def plan(self, site: Site) -> list[Action]:
+        """Make the disks that are not there."""
+        weights = site.config.weights
+        if not isinstance(weights, Disk):
+            return []
+        if "weights" in site.pending:
+            names = (f"of cell {cell.key} in {cell.zone}" for cell in site.config.cells)
+            return [_later("disk", name) for name in names]
+        revision = _revision(site)
+        if revision is None:
+            return []
+        if weights.existing:
+            return _existing(site, revision)
+        return [it.action for it in self._made(site, revision)]
+
+    def act(self, site: Site, action: Action) -> None:
+        """Make one."""
+        spec = action.spec
+        if action.verb is Verb.REPLACE:
+            acts.delete_disk(site.cloud, spec.zone, spec.name, None)
+        acts.make_disk(site.cloud, spec)
+
+    def settle(self, site: Site) -> None:
+        """Write the disks into the lock file, and make their revision the current one."""
+        weights, revision = site.config.weights, _revision(site)
+        if revision is None or not isinstance(weights, Disk) or weights.existing:
+            return
+        keep_spare(site.lock_file, site.file.name, revision)
+        for it in self._made(site, revision):
+            disk = site.cloud.disk(it.spec.zone, it.spec.name)
+            if disk is None:
+                raise ProvisionError(f"disk {it.spec.name} in {it.spec.zone} is gone again.")
+            keep_disk(site.lock_file, site.file.name, revision.name, it.cell, locked_disk(disk))
+        make_current(site.lock_file, site.file.name, revision.name)
+
+    def _made(self, site: Site, revision: LockedRevision) -> list[Made]:
+        specs = (disk_spec(site.config, cell, revision) for cell in site.config.cells)
+        found = {}
+        for spec in specs:
+            disk = site.cloud.disk(spec.zone, spec.name) if spec else None
+            if disk is not None:
+                found[(disk.zone, disk.name)] = disk
+        return list(plan_disks(site.config, revision, found, site.problems))
+
+
+def _own_pools(site: Site) -> list[Cell]:
+    return [it for it in site.config.cells if it.nodePool and not it.nodePool.existing]
+
+
+def _later(kind: str, name: str) -> Action:
+    return Action(Verb.CREATE, kind, name, "from the image that is baked before")
+
+
+def _revision(site: Site) -> LockedRevision | None:
+    found = wanted_revision(site.config, site.lock(), site.wishes.bake.shards)
+    return None if found is None else fitting_revision(found, site.config)
+
+
+def _existing(site: Site, revision: LockedRevision) -> list[Action]:
+    found = []
+    for disk in revision.disks.values():
+        if site.cloud.disk(disk.zone, disk.name) is None:
+            message = f"disk {disk.name} in {disk.zone} is said to exist and does not"
+            fix = "Mend the lock file, or write existing: false."
+            site.problems.append(Problem("weights.existing", message, fix))
+        name = f"{disk.name} in {disk.zone}"
+        found.append(Action(Verb.CHECK, "disk", name, "existing: true"))
+    return found
+
+
+class Objects(Stage):
+    """What the cluster needs besides the release."""
+
+    def plan(self, site: Site) -> list[Action]:
+        """Apply what is not there as wanted."""
+        bodies = wanted_objects(site.config, site.lock())
+        return list(plan_objects(bodies, site.kube, site.problems)) if bodies else []
+
+    def act(self, site: Site, action: Action) -> None:
+        """Apply one; its namespace came before it."""
+        site.kube.apply(action.spec)
+
+
+class TheRelease(Stage):
+    """The release, by helm, as its values say."""
+
+    def plan(self, site: Site) -> list[Action]:
+        """Whether helm finds anything to change is known once the rest is there."""
+        release = site.config.release
+        name = f"{release.namespace}/{release.name}"
+        words = f"python -m pylib install -f {site.file}"
+        return [Action(Verb.CHECK, "release", name, "helm changes what differs", (words,))]
+
+    def settle(self, site: Site) -> None:
+        """Install or upgrade, and wait until it serves."""
+        options = Options(timeout=site.wishes.timeout, create_namespace=True)
+        release = release_of_config(site.file)
+        install_release(
+            release, site.kube, kubeconfig=site.kubeconfig, options=options, say=site.say
+        )
