@@ -1,11 +1,11 @@
 """Images for the bench, made once of this machine's own files and kept in a folder.
 
 ``whole`` has seven layers, of which one is dominant, as in vLLM's images: 90,000 files from /usr
-and from Python's folders in a seeded order, those of 256 KiB and more until the size is reached.
-Once all are used they come again below another folder, with 16 seeded bytes changed in each 64
-KiB, so that no content comes twice.  ``one`` is the dominant layer alone, ``four`` the same tree
-cut into four layers, ``quarter`` the first of those.  Layers are gzip of level 6, as docker pushes
-them.  The same machine with the same seed gives the same digests.
+and from Python's folders, the folders whole and in a seeded order, then files of 256 KiB and more
+until the size is reached.  Once all are used they come again below another folder, with 16 seeded
+bytes changed in each 64 KiB, so that no content comes twice.  ``one`` is the dominant layer alone,
+``four`` the same tree cut into four layers, ``quarter`` the first of those.  Layers are gzip of
+level 6, as docker pushes them.  The same machine with the same seed gives the same digests.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Made:
 def images(folder: Path, gib: float) -> dict[str, Made]:
     """The images by name, made in ``folder`` when they are not there."""
     listing = folder / "images.json"
-    wanted = {"gib": gib, "seed": SEED, "layers": json.loads(json.dumps(LAYERS))}
+    wanted = {"gib": gib, "seed": SEED, "order": "folders", "layers": json.loads(json.dumps(LAYERS))}
     if listing.exists():
         found = json.loads(listing.read_text(encoding="utf-8"))
         if found["spec"] == wanted:
@@ -121,8 +121,8 @@ def _make(blobs: Path, size: int) -> dict[str, Made]:
 def _choose(size: int) -> dict[str, list[Source]]:
     """What each layer holds, sorted by name."""
     small, large = _sources()
-    for files in (small, large):
-        files.sort(key=lambda it: hashlib.sha256(f"{SEED} {it.path}".encode()).digest())
+    small.sort(key=lambda it: (_shuffled(str(Path(it.path).parent)), it.path))
+    large.sort(key=lambda it: _shuffled(it.path))
     smalls, larges = _endless(small), _endless(large)
     chosen = {}
     for name, (count, share) in LAYERS.items():
@@ -136,6 +136,11 @@ def _choose(size: int) -> dict[str, list[Source]]:
                 break
         chosen[name] = sorted(found, key=lambda it: it.name)
     return chosen
+
+
+def _shuffled(path: str) -> bytes:
+    """A place in a seeded order."""
+    return hashlib.sha256(f"{SEED} {path}".encode()).digest()
 
 
 def _endless(sources: Sequence[Source]) -> Iterator[Source]:

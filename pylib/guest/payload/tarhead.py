@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from struct import Struct
 
 from pylib.guest.payload.failure import GuestError
@@ -50,8 +51,12 @@ class Entry:
     extents: list[tuple[int, int]] | None = None
 
 
+@lru_cache(maxsize=1 << 14)
 def number(text: bytes) -> int:
-    """A numeric field: octal, or base 256 when its first bit is set."""
+    """A numeric field: octal, or base 256 when its first bit is set.
+
+    A layer's fields are mostly the same: owners, modes, times.
+    """
     if text[0] & 0x80:
         return _base_256(text)
     digits = text.strip(b" \0").partition(b"\0")[0]
