@@ -132,7 +132,6 @@ def _fill(
     report.phase("hash", _bytes(files), lambda: sum(sizes))
     sha256 = tree.hashes(files, folder, sizes.append)
     report.phase("sync")
-    tree.readable(root, folder)
     return tree.write_manifest(root, folder, files, sha256)
 
 
