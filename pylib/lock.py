@@ -71,7 +71,8 @@ class LockedRevision(Record):
     )
     source: StrictStr | None = Field(default=None, description="Where the files came from.")
     origin: StrictStr | None = Field(
-        default=None, description="Commit of a Hugging Face source, or digest of a bucket's listing."
+        default=None,
+        description="Commit of a Hugging Face source, or digest of a bucket's listing.",
     )
     shards: Annotated[StrictInt, Field(ge=0)] | None = Field(
         default=None, description="Number of weight files that were asked for; 0 for as they came."
