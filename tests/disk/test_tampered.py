@@ -107,7 +107,7 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "empty-images": (
         _rewrite("images.metadata", b""),
-        "images.metadata on the disk does not name ",
+        "images.metadata on the disk names no image",
     ),
 }
 """How it comes about, and what is said of it."""
