@@ -59,6 +59,11 @@ def delete_disk(project: str, zone: str, name: str) -> str:
     return f"gcloud compute disks delete {name} --project={project} --zone={zone} --quiet"
 
 
+def delete_image(project: str, name: str) -> str:
+    """Delete an image."""
+    return f"gcloud compute images delete {name} --project={project} --quiet"
+
+
 def create_pool(project: str, spec: PoolSpec) -> str:
     """Make a node pool."""
     words = [

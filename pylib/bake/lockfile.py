@@ -80,6 +80,12 @@ def drop_revision(path: Path, config: str, revision: str) -> None:
     _with_revisions(path, config, lock, tuple(it for it in kept if it.name != revision))
 
 
+def replace_lock(path: Path, config: str, lock: Lock) -> None:
+    """Write ``lock`` in place of what is there, where that differs."""
+    if path.exists() and lock != load_lock(path):
+        _write(path, config, lock)
+
+
 def keep_pool(path: Path, config: str, cell: str, name: str, plain: str) -> None:
     """Note the node pool of a cell, where it has another name than the ``plain`` one."""
     lock = load_lock(path)

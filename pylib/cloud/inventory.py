@@ -31,6 +31,9 @@ class Marked:
     users: tuple[str, ...] = ()
     family: str = ""
     obsolete: bool = False
+    size_gib: int = 0
+    """Of a disk; of an image what it takes to keep, rounded up."""
+    type: str = ""
 
     def __str__(self) -> str:
         """For messages: ``disk NAME in ZONE``."""

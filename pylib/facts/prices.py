@@ -12,6 +12,22 @@ MACHINE_HOUR = {
     "c3": 0.0503,
 }
 """Per vCPU of a ``standard`` machine, its memory included, and hour."""
+GPU_MACHINE_HOUR = {
+    "g2-standard-4": 0.71,
+    "g2-standard-8": 0.85,
+    "g2-standard-12": 1.00,
+    "g2-standard-16": 1.15,
+    "g2-standard-24": 2.00,
+    "g2-standard-32": 1.73,
+    "g2-standard-48": 4.00,
+    "g2-standard-96": 8.00,
+    "a2-highgpu-1g": 3.67,
+    "a2-highgpu-2g": 7.35,
+    "a2-highgpu-4g": 14.69,
+    "a2-highgpu-8g": 29.39,
+    "a2-ultragpu-1g": 5.07,
+}
+"""Per machine and hour, its GPUs included."""
 DISK_GIB_MONTH = {
     "pd-standard": 0.04,
     "pd-balanced": 0.10,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from pylib.cloud.faults import CallError, Kind
 from pylib.cloud.pools import NodePool, PoolSpec
-from pylib.cloud.records import Disk, DiskSpec, Operation
+from pylib.cloud.records import Disk, DiskSpec, Image, Operation
 from pylib.cloud.serving import Serving
 from pylib.cloud.wait import wait
 from pylib.errors import ProvisionError
@@ -72,6 +72,32 @@ def delete_disk(cloud: Serving, zone: str, name: str, known_id: str | None) -> N
         raise ProvisionError(f"disk {name} in {zone} is attached to {', '.join(found.users)}.")
     try:
         patiently(cloud, lambda: cloud.delete_disk(zone, name, str(uuid.uuid4())), DISK_SECONDS)
+    except CallError as error:
+        if error.kind is not Kind.ABSENT:
+            raise
+
+
+def until_idle(cloud: Serving, zone: str, name: str, say: Callable[[str], None]) -> None:
+    """Wait until no node has the disk, as it is a while after its last pod; at most so long."""
+    end, said = cloud.clock.monotonic() + DISK_SECONDS, False
+    while cloud.clock.monotonic() < end:
+        found = cloud.disk(zone, name)
+        if found is None or not found.users:
+            return
+        if not said:
+            say(f"wait: {', '.join(found.users)} has disk {name}")
+            said = True
+        cloud.clock.sleep(PAUSE)
+
+
+def delete_image(cloud: Serving, image: Image) -> None:
+    """Delete an image, unless it is gone.  Raises CallError."""
+    try:
+        patiently(
+            cloud,
+            lambda: cloud.delete_image(image.project, image.name, str(uuid.uuid4())),
+            DISK_SECONDS,
+        )
     except CallError as error:
         if error.kind is not Kind.ABSENT:
             raise

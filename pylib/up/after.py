@@ -5,14 +5,12 @@ from __future__ import annotations
 from pylib.bake.lockfile import keep_disk, keep_pool, keep_spare, make_current
 from pylib.config.model import Cell, Disk
 from pylib.errors import Problem, ProvisionError
-from pylib.install.install import Options, install_release
 from pylib.lock import LockedRevision
 from pylib.provision.action import Action, Verb
 from pylib.provision.disks import Made, fitting_revision, locked_disk, plan_disks
 from pylib.provision.objects import plan_objects, wanted_objects
 from pylib.provision.pools import Chosen, plan_pools
-from pylib.release import release_of_config
-from pylib.up import acts
+from pylib.up import acts, release
 from pylib.up.baking import wanted_revision
 from pylib.up.site import Site, Stage
 from pylib.weights_disks import disk_spec
@@ -143,15 +141,11 @@ class TheRelease(Stage):
 
     def plan(self, site: Site) -> list[Action]:
         """Whether helm finds anything to change is known once the rest is there."""
-        release = site.config.release
-        name = f"{release.namespace}/{release.name}"
+        named = site.config.release
+        name = f"{named.namespace}/{named.name}"
         words = f"python -m pylib install -f {site.file}"
         return [Action(Verb.CHECK, "release", name, "helm changes what differs", (words,))]
 
     def settle(self, site: Site) -> None:
         """Install or upgrade, and wait until it serves."""
-        options = Options(timeout=site.wishes.timeout, create_namespace=True)
-        release = release_of_config(site.file)
-        install_release(
-            release, site.kube, kubeconfig=site.kubeconfig, options=options, say=site.say
-        )
+        release.install(site)

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from pylib.errors import EXIT_OK, ConfigError, Problem
-from pylib.verbs.bake import progress, sayer
 from pylib.verbs.bake_arguments import common_arguments, options_of
+from pylib.verbs.site import site_of
 
 if TYPE_CHECKING:
-    from pylib.kube import Kube
     from pylib.provision.action import Action
     from pylib.up.site import Site
 
@@ -63,7 +62,7 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
     if not (args.yes or sys.stdin.isatty()):
         fix = "Add --yes, or look with: python -m pylib plan."
         raise ConfigError("up", [Problem("", "nobody is at a terminal to confirm the plan", fix)])
-    site = site_of(args, out)
+    site = _site(args, out)
 
     def confirm(actions: list[Action]) -> bool:
         write_plan(actions, "text", out)
@@ -82,7 +81,7 @@ def show_plan(args: argparse.Namespace, out: TextIO) -> int:
     """Print what ``up`` would do."""
     from pylib.up.up import plan
 
-    write_plan(plan(site_of(args, out)), args.output, out)
+    write_plan(plan(_site(args, out)), args.output, out)
     return EXIT_OK
 
 
@@ -98,39 +97,15 @@ def write_plan(actions: list[Action], form: str, out: TextIO) -> None:
         out.write(f"{changes} to do, {len(actions) - changes} as they should be\n")
 
 
-def site_of(args: argparse.Namespace, out: TextIO) -> Site:
-    """The config's world, as the words say."""
-    from pylib.cloud.gcp import connect
-    from pylib.config.parse import load_config
-    from pylib.up.site import Site, Wishes
+def _site(args: argparse.Namespace, out: TextIO) -> Site:
+    from pylib.up.site import Wishes
 
     if args.config is None:
         raise ConfigError("up", [Problem("-f", "is required", "Write -f config.yaml.")])
-    config = load_config(args.config)
     wishes = Wishes(
         bake=options_of(args),
         log_bucket=args.log_bucket,
         prune=args.prune,
         timeout=args.install_timeout,
     )
-    return Site(
-        file=args.config,
-        config=config,
-        cloud=connect(config.project, endpoint=args.endpoint),
-        connect=lambda: _kube(args),
-        wishes=wishes,
-        say=sayer(out),
-        progress=progress(out),
-        kubeconfig=args.kubeconfig,
-    )
-
-
-def _kube(args: argparse.Namespace) -> Kube:
-    from pylib.config.parse import load_config
-    from pylib.install.target import check_context
-    from pylib.kube import Kube
-
-    kube = Kube.connect(args.kubeconfig, args.context)
-    if args.context is None:
-        check_context(load_config(args.config), kube.context)
-    return kube
+    return site_of(args, out, wishes)

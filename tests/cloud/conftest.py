@@ -10,7 +10,7 @@ import pytest
 
 from pylib.cloud.gcp import connect
 from pylib.emulator import Emulator, ManualClock, Settings
-from pylib.up import after
+from pylib.up import release as releases
 from tests.cloud import emulated_bake
 from tests.cloud.emulated import Bench, Raw, started
 
@@ -48,5 +48,5 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         found.append(release.values)
         kube.installed()
 
-    monkeypatch.setattr(after, "install_release", install)
+    monkeypatch.setattr(releases, "install_release", install)
     return found

@@ -129,7 +129,16 @@ def _marked(kind: MarkedKind, project: str, row: Json) -> Marked:
         users=tuple(last(user) for user in row.get("users", ())),
         family=row.get("family", ""),
         obsolete=row.get("deprecated", {}).get("state", "ACTIVE") != "ACTIVE",
+        size_gib=_gib(row),
+        type=last(row.get("type", "")),
     )
+
+
+def _gib(row: Json) -> int:
+    """An image is paid for by what is stored of it, a disk by its size."""
+    if "archiveSizeBytes" in row:
+        return -(-int(row["archiveSizeBytes"]) // 2**30)
+    return int(row.get("sizeGb") or row.get("diskSizeGb") or 0)
 
 
 def _operation(found: Marked, scope: str, row: Json) -> Operation:

@@ -1,0 +1,37 @@
+"""The release in its cluster: brought to what config and lock say, looked at, taken away."""
+
+from __future__ import annotations
+
+from pylib.helm import HelmRelease
+from pylib.install.install import Options, install_release
+from pylib.release import release_of_config
+from pylib.tools import find_helm
+from pylib.up.site import Site
+
+
+def install(site: Site) -> None:
+    """Install or upgrade, and wait until it serves."""
+    options = Options(timeout=site.wishes.timeout, create_namespace=True)
+    release = release_of_config(site.file)
+    install_release(release, site.kube, kubeconfig=site.kubeconfig, options=options, say=site.say)
+
+
+def is_installed(site: Site) -> bool:
+    """Whether helm knows the release."""
+    return bool(_helm(site).history())
+
+
+def uninstall(site: Site) -> None:
+    """Delete the release; its claims and volumes leave the disks as they are."""
+    _helm(site).uninstall()
+
+
+def _helm(site: Site) -> HelmRelease:
+    release = site.config.release
+    return HelmRelease(
+        helm=find_helm(),
+        name=release.name,
+        namespace=release.namespace,
+        kubeconfig=site.kubeconfig,
+        context=site.kube.context,
+    )
