@@ -219,7 +219,7 @@ def test_objects_that_changed_since_the_plan_are_refused(google: Google, tmp_pat
 def test_a_refusal_names_the_role_and_a_missing_bucket_is_told(google: Google) -> None:
     put(google)
     google.private = True
-    with pytest.raises(GuestError, match="it is not public: bake with a service account that has"):
+    with pytest.raises(GuestError, match="it is not public: bake with a --service-account that"):
         Bucket(job(google)).files()
     google.unkind = lambda _target, _answer: Answer(403)
     with pytest.raises(GuestError, match=r"role roles/storage.objectViewer on the bucket, and"):

@@ -86,7 +86,7 @@ def test_a_gated_model_comes_with_the_token_of_a_secret(
 @pytest.mark.fault("I6")
 def test_a_refusal_says_what_a_bake_can_do(hub: stand_in.Hub, google: Google) -> None:
     hub.token = "hf_other"
-    with pytest.raises(RefusedError, match="bake with the name of a Secret Manager secret"):
+    with pytest.raises(RefusedError, match="bake with --token-secret, a secret of"):
         Hub(job(hub, google)).files()
     hub.token = ""
     gone = WeightsJob("n", source="hf://a/b", revision=COMMIT, endpoints={"hf": hub.endpoint})

@@ -90,7 +90,7 @@ class Bucket:
         if status in {401, 403}:
             return (
                 f"{self.uri}: Cloud Storage answers {status}, it is not public: bake with a "
-                "service account that has the role roles/storage.objectViewer on the bucket"
+                "--service-account that has the role roles/storage.objectViewer on the bucket"
             )
         if status == 404:
             return (

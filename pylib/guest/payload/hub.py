@@ -18,7 +18,7 @@ from pylib.guest.payload.weights_job import WeightsJob
 class _Client(http_client.Client):
     """Advises who bakes, not who installs the chart."""
 
-    if_private = "bake with the name of a Secret Manager secret that holds a token."
+    if_private = "bake with --token-secret, a secret of Secret Manager that holds a token."
     if_absent = "Write the source and its revision as the model's page shows them."
 
 

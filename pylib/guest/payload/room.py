@@ -32,7 +32,7 @@ def check(files: Sequence[RemoteFile], shards: int, disk: Disk) -> None:
     total = sum(file.size for file in files)
     need = sum(-(-file.size // _BLOCK) * _BLOCK for file in files) + _MARGIN
     if shards:
-        need += total // shards * 5 // 4  # the new shard that is written before old ones are cut
+        need += total // shards  # the new shard that is written before old ones are cut
     need = (need + _JOURNAL_MIB * _MIB) * _TABLES // (_TABLES - 1)
     if need > disk.size:
         raise GuestError(
