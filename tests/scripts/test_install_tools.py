@@ -161,5 +161,21 @@ def test_an_unknown_tool_is_named_with_the_known_ones(run: Run) -> None:
     done = run("install-tools", "kubectl")
     assert done.stderr == (
         "error: kubectl is no tool of this project; there are: helm helm3 kubeconform kube-score "
-        "etcd kube-apiserver kube-controller-manager kube-scheduler kwok containerd ctr\n"
+        "etcd kube-apiserver kube-controller-manager kube-scheduler kwok containerd ctr "
+        "fake-gcs-server\n"
     )
+
+
+def test_a_program_that_cannot_say_its_version_is_known_by_what_it_was_built_from(
+    run: Run, tmp_path: Path, project: Path
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    built = folder / "fake-gcs-server"
+    built.write_bytes(b"\x7fELF\0dep\tgithub.com/fsouza/fake-gcs-server\tv1.56.1\th1:x\n\0")
+    built.chmod(0o755)
+    done = run("install-tools", "fake-gcs-server", path=folder, TOOLS_FROM="path")
+    assert done.stderr == f"==> fake-gcs-server: using {built}, version 1.56.1\n"
+    built.write_bytes(built.read_bytes().replace(b"v1.56.1", b"v1.55.0"))
+    again = run("install-tools", "fake-gcs-server", path=folder, TOOLS_FROM="path")
+    assert again.returncode == 1
