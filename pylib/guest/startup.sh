@@ -17,7 +17,7 @@ metadata() {
 # Only texts without quotes and backslashes come here.
 report_failure() {
   local line=$1 message=$2
-  echo "line $line: $message"
+  echo "line $line: $message" >&2 # what failed may have its output in a file
   metadata --request PUT --data-binary @- "$server/guest-attributes/vfs/report" <<END || true
 {"nonce": "$nonce", "phase": "boot", "done_bytes": 0, "total_bytes": 0, "result": "fail",
  "message": "startup.sh: $message", "line": $line, "digest": "", "facts": {}}

@@ -75,6 +75,17 @@ def test_a_payload_that_cannot_be_unpacked_is_reported(vm: Vm) -> None:
     vm.until_off()
 
 
+@pytest.mark.fault("G16")
+def test_a_boot_image_without_what_the_script_needs_stops_and_its_log_says_so(vm: Vm) -> None:
+    """Even the failure cannot be reported then."""
+    vm.boot("r/a:v1", before="rm /usr/bin/curl")
+    vm.until_off()
+    with pytest.raises(BakeError, match="stopped before it reported its result") as caught:
+        vm.watch()
+    assert "curl: command not found" in str(caught.value)
+    assert "reading the metadata failed with status 127" in str(caught.value)
+
+
 HANGS = "import time; time.sleep(1000)"
 
 
