@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pylib.kube.transport import (
     REQUEST_SECONDS,
     Answer,
     Body,
+    Ran,
     Transport,
     events,
     refused,
@@ -226,6 +227,17 @@ class Kube:
         text = text_of(response)
         # 400: the container waits to start, or has no previous run; 500: the node does not answer.
         return text if response.status < FIRST_ERROR else None
+
+    def execute(
+        self,
+        pod: str,
+        namespace: str,
+        container: str,
+        command: Sequence[str],
+        timeout: float = REQUEST_SECONDS,
+    ) -> Ran:
+        """What a command in a container wrote, as ``kubectl exec`` shows it."""
+        return self._transport.execute(pod, namespace, container, command, timeout)
 
     def raw(self, method: str, path: str, query: Mapping[str, str] | None = None) -> Any:
         """The parsed answer of any path of the API."""

@@ -8,15 +8,20 @@ as the server wrote them.
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import urllib3
 from kubernetes import config as kube_config
-from kubernetes.client import ApiClient, ApiException, Configuration
+from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api
 from kubernetes.client.rest import RESTResponse
+from kubernetes.stream import stream
+from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL
+from websocket import WebSocketException
 
 from pylib.errors import KubeError
 
@@ -35,6 +40,19 @@ FIRST_ERROR = 400
 NOT_FOUND = 404
 _GONE = 410
 _BUSY = (429, 503)
+_HANDSHAKE = re.compile(r"Handshake status (\d{3}) (.{0,80}?) -\+-\+-.* -\+-\+- (.*)", re.DOTALL)
+_CHANNELS = (STDOUT_CHANNEL, STDERR_CHANNEL, ERROR_CHANNEL)
+_WITHOUT_STDIN = {"sec-websocket-protocol": "v4.channel.k8s.io"}
+"""Later protocols add the end of standard input, which nothing here has; every server knows it."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command in a container wrote, and its exit code; ``None`` when it is not known."""
+
+    stdout: str
+    stderr: str
+    code: int | None
 
 
 class Transport:
@@ -129,6 +147,41 @@ class Transport:
         )
         return response
 
+    def execute(
+        self, pod: str, namespace: str, container: str, command: Sequence[str], timeout: float
+    ) -> Ran:
+        """Run a command in a container, without standard input; KubeError where it may not be."""
+        what = f"exec in Pod/{pod}"
+        try:
+            talk = stream(
+                CoreV1Api(self._client).connect_get_namespaced_pod_exec,
+                pod,
+                namespace,
+                command=list(command),
+                container=container,
+                stdin=False,
+                stdout=True,
+                stderr=True,
+                tty=False,
+                _headers=_WITHOUT_STDIN,
+                _preload_content=False,
+                binary=True,
+            )
+        except ApiException as error:
+            raise _refused_handshake(str(error.reason), what) from None
+        try:
+            talk.run_forever(timeout=timeout)
+            said, wrong, end = (
+                talk.read_channel(channel).decode("utf-8", "replace") for channel in _CHANNELS
+            )
+        except (WebSocketException, OSError) as error:
+            message = f"{what}: the connection broke: {error}"
+            raise KubeError(message, reason="Unreachable") from None
+        finally:
+            talk.close()
+            talk.sock.shutdown()  # close() leaves the socket open when the server said the end
+        return Ran(said, wrong, _exit_code(end))
+
     def _unreachable(self, error: Exception) -> KubeError:
         return KubeError(
             f"the cluster of context {self.context!r} at {self.server} cannot be reached: "
@@ -169,6 +222,26 @@ def refused(status: int, text: str, what: str) -> KubeError:
     except (ValueError, AttributeError):
         message, reason = text.strip()[:400], ""
     return KubeError(f"{what}: {message} (HTTP {status})", status=status, reason=reason)
+
+
+def _refused_handshake(reason: str, what: str) -> KubeError:
+    """The websocket client says status and body of a refusal as one text."""
+    match = _HANDSHAKE.search(reason)
+    if match is None:
+        return KubeError(f"{what}: {reason[:400]}", reason="Unreachable")
+    return refused(int(match[1]), match[3] or match[2], what)
+
+
+def _exit_code(end: str) -> int | None:
+    """From the Status object that ends an exec; the code stands in its causes."""
+    try:
+        status = json.loads(end)
+        if status["status"] == "Success":
+            return 0
+        causes = status["details"]["causes"]
+        return next(int(it["message"]) for it in causes if it["reason"] == "ExitCode")
+    except (ValueError, KeyError, TypeError, StopIteration):
+        return None
 
 
 def events(response: RESTResponse, kind: str) -> Iterator[tuple[str, Body]]:

@@ -15,14 +15,16 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from pylib.kube import Body, Kube
+from pylib.proc import Completed
 from tests.cluster.bed.agent_attach import Attacher, Cloud
 from tests.cluster.bed.agent_container import Container
 from tests.cluster.bed.agent_events import Recorder
+from tests.cluster.bed.agent_exec import beside
 from tests.cluster.bed.agent_logs import Logs
 from tests.cluster.bed.agent_node import Network, Node, Play, cached_image
 from tests.cluster.bed.agent_pod import Pod
@@ -55,7 +57,7 @@ class Agent:
         self._folder = folder
         self._programs = _programs(folder / "programs")
         self._recorder = Recorder(Kube.connect(kubeconfig))
-        self._logs = Logs(folder / "pki", self._log_file)
+        self._logs = Logs(folder / "pki", self._log_file, self._execute)
         self._nodes: dict[str, Node] = {}
         self._pods: dict[str, Pod] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -116,10 +118,22 @@ class Agent:
         return [(pod, container) for pod in pods for container in (*pod.inits, *pod.mains)]
 
     def _log_file(self, namespace: str, pod: str, container: str, previous: bool) -> Path | None:
+        known = self._container(namespace, pod, container)
+        return known.log(previous=previous) if known else None
+
+    def _execute(
+        self, namespace: str, pod: str, container: str, command: Sequence[str]
+    ) -> Completed:
+        known = self._container(namespace, pod, container)
+        if known is None or known.pid is None:
+            raise KeyError(container)
+        return beside(known, command, self.play.files)
+
+    def _container(self, namespace: str, pod: str, container: str) -> Container | None:
         wanted = (namespace, pod, container)
         for one, known in self._containers():
             if (one.body["metadata"]["namespace"], one.name, known.name) == wanted:
-                return known.log(previous=previous)
+                return known
         return None
 
     def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:

@@ -80,6 +80,11 @@ class Container:
         return self._process.pid if self._process is not None and running else None
 
     @property
+    def place(self) -> tuple[Path, Paths, Mapping[str, str], Target | None]:
+        """Where a command beside its process runs: folder, paths, variables, address."""
+        return self._folder, self._paths, self._environment, self._target
+
+    @property
     def terminated(self) -> dict[str, Any]:
         """How the last run ended; empty before one did."""
         found: dict[str, Any] = self.state.get("terminated") or self.last_state.get(

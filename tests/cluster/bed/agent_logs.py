@@ -1,4 +1,4 @@
-"""The part of a kubelet's API that gives out logs, for which the API server asks it."""
+"""The part of a kubelet's API that the API server passes on: logs, and commands in containers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.cluster.bed.agent_exec import Execute, upgrade
 from tests.cluster.bed.certificates import Authority
 from tests.cluster.bed.loopback import Answer, Loopback, Request, answer
 
@@ -17,13 +18,15 @@ Find = Callable[[str, str, str, bool], Path | None]
 
 
 class Logs:
-    """Serves ``/containerLogs/<namespace>/<pod>/<container>`` until it is closed."""
+    """Serves ``/containerLogs`` and ``/exec``, each below it ``/<namespace>/<pod>/<container>``,
+    until it is closed."""
 
-    def __init__(self, folder: Path, find: Find) -> None:
+    def __init__(self, folder: Path, find: Find, execute: Execute) -> None:
         issued = Authority.create(folder, "kubelet-ca").issue("kubelet", hosts=[ADDRESS])
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(issued.certificate, issued.key)
         self._find = find
+        self._execute = execute
         self._server = Loopback(self._respond, tls)
         self._server.start()
 
@@ -39,9 +42,11 @@ class Logs:
     def _respond(self, request: Request) -> Answer:
         kind, _, rest = request.path.strip("/").partition("/")
         words = rest.split("/")
-        if kind != "containerLogs" or len(words) != 3:
+        if kind not in {"containerLogs", "exec"} or len(words) != 3:
             return answer(404, "404 page not found\n")
         namespace, pod, container = words
+        if kind == "exec":
+            return upgrade(request, lambda said: self._execute(namespace, pod, container, said))
         previous = request.query.get("previous") == "true"
         file = self._find(namespace, pod, container, previous)
         if file is None or not file.exists():

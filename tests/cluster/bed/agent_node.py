@@ -30,7 +30,8 @@ class Play:
 
     ``load`` is what vLLM takes to load, ``token`` to make one token, ``pull`` the pull of an image
     that the node has not; ``back_off`` and ``most_back_off`` are the kubelet's own.  What images
-    set is ``environment``.
+    set is ``environment``; ``files`` are texts that commands of an exec find at their paths, for
+    what a kernel would say of mounts and devices that are not there.
     """
 
     load: float = 0.5
@@ -39,6 +40,7 @@ class Play:
     back_off: float = 10.0
     most_back_off: float = 300.0
     environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class Network:

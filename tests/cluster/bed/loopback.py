@@ -6,8 +6,9 @@ import json
 import ssl
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -19,6 +20,8 @@ class Request:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    queries: Mapping[str, list[str]] = field(default_factory=dict)
+    """All values of the query's keys."""
     client: str = ""
     """Common name of the client's certificate; empty without one that the server trusts."""
 
@@ -30,6 +33,8 @@ class Answer:
     status: int
     body: Any
     headers: Mapping[str, str]
+    talk: Callable[[BufferedIOBase], None] | None = None
+    """After a 101: what goes on over the connection, which ends with it."""
 
 
 def answer(status: int, body: Any, **headers: str) -> Answer:
@@ -90,18 +95,34 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        query = {key: values[-1] for key, values in parse_qs(url.query).items()}
+        queries = parse_qs(url.query)
+        query = {key: values[-1] for key, values in queries.items()}
         headers = {key.lower(): value for key, value in self.headers.items()}
-        found = self.server.respond(Request(unquote(url.path), query, headers, self._client()))
+        request = Request(unquote(url.path), query, headers, queries, self._client())
+        found = self.server.respond(request)
         data = found.body if isinstance(found.body, str) else json.dumps(found.body)
         kind = "text/plain" if isinstance(found.body, str) else "application/json"
         encoded = data.encode()
+        if found.talk is not None:
+            self._upgrade(found)
+            return
         self.send_response(found.status)
         sent = {"Content-Type": kind, "Content-Length": str(len(encoded)), **found.headers}
         for name, value in sent.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(encoded)
+
+    def _upgrade(self, found: Answer) -> None:
+        # Version 1.1, for an answer in 1.0 upgrades nothing.
+        lines = [
+            "HTTP/1.1 101 Switching Protocols",
+            *(f"{k}: {v}" for k, v in found.headers.items()),
+        ]
+        self.wfile.write("\r\n".join([*lines, "", ""]).encode())
+        self.close_connection = True
+        if found.talk is not None:
+            found.talk(self.wfile)
 
     def _client(self) -> str:
         """The certificate is known once the request has been read: the handshake is over then."""
