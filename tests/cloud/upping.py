@@ -15,6 +15,8 @@ from pylib.config.parse import load_config
 from pylib.emulator import Emulator, ManualClock, Settings
 from pylib.kube import Body, Kube
 from pylib.provision.action import Action
+from pylib.up.baking import ImageBake, WeightsBake
+from pylib.up.down import Extent, down
 from pylib.up.site import Site, Wishes
 from pylib.up.up import plan, up
 from tests.cloud.emulated import Raw, put_objects
@@ -25,6 +27,7 @@ PROJECT = "my-project"
 ZONE = "zones/us-central1-a"
 _READS = ("testIamPermissions", "getIamPolicy", ".wait")
 """Ends of methods that are sent as POST and only look."""
+_START, _LATER = 1_800_000_000.0, 1_800_100_000.0
 CONFIG = Path("values/gemma-7b-tutorial/config.yaml")
 
 
@@ -39,7 +42,8 @@ class KeptObjects:
     objects: dict[tuple[str, str, str | None], Body] = field(default_factory=dict)
     applied: list[str] = field(default_factory=list)
     context: str = "test"
-    installed: Callable[[], None] = _nothing
+    on_install: Callable[[], None] = _nothing
+    has_release: bool = False
 
     def get(self, _: str, kind: str, name: str, namespace: str | None = None) -> Body | None:
         return self.objects.get((kind, name, namespace))
@@ -49,6 +53,16 @@ class KeptObjects:
         self.objects[(body["kind"], meta["name"], meta.get("namespace"))] = copy.deepcopy(body)
         self.applied.append(f"{body['kind']}/{meta['name']}")
         return body
+
+    def delete(self, _: str, kind: str, name: str, namespace: str | None = None) -> bool:
+        return self.objects.pop((kind, name, namespace), None) is not None
+
+    def install(self) -> None:
+        self.on_install()
+        self.has_release = True
+
+    def uninstall(self) -> None:
+        self.has_release = False
 
 
 @dataclass
@@ -82,6 +96,17 @@ class Upper:
         """Do it."""
         return up(self.site(**wishes), lambda _: True)
 
+    def bake(self) -> None:
+        """Both images, and nothing else."""
+        for stage in (ImageBake(), WeightsBake()):
+            site = self.site()
+            for action in stage.plan(site):
+                stage.act(site, action)
+
+    def down(self, **extent: bool) -> list[Action]:
+        """Take it away."""
+        return down(self.site(), Extent(**extent))
+
     def edit(self, old: str, new: str) -> None:
         """Change the config."""
         text = self.file.read_text()
@@ -95,7 +120,7 @@ class Upper:
 
     def on_install(self, act: Callable[[], None]) -> None:
         """Do something at each installation from now on."""
-        self.kube.installed = act
+        self.kube.on_install = act
 
     def fill_with(self, digest: str) -> None:
         """What guests put on weights disks from now on has this manifest."""
@@ -121,6 +146,11 @@ class Upper:
         path = f"/compute/v1/projects/{PROJECT}/{ZONE}/instances"
         raw.done("POST", path, {**body, "disks": disks, "networkInterfaces": network})
 
+    def detach(self) -> None:
+        """The node is gone."""
+        path = f"/compute/v1/projects/{PROJECT}/{ZONE}/instances/a-node"
+        Raw(self.emulator.url).done("DELETE", path)
+
     def remove_disk(self, name: str) -> None:
         """Somebody deletes a disk."""
         raw = Raw(self.emulator.url)
@@ -144,15 +174,20 @@ class Upper:
 
 
 @contextmanager
-def upper(folder: Path, config: Path = CONFIG, **settings: Any) -> Iterator[Upper]:
-    """An emulated project with a cluster, and the model in its bucket."""
-    clock = ManualClock()
+def upper(
+    folder: Path, config: Path = CONFIG, *, again: bool = False, **settings: Any
+) -> Iterator[Upper]:
+    """An emulated project with a cluster, and the model in its bucket; with ``again`` it goes on
+    with what is in the folder."""
+    clock = ManualClock(_LATER if again else _START)
     how = Settings(project=PROJECT, delays={"*": (1, 4)}, **settings)
     file = folder / "config.yaml"
-    file.write_text(config.read_text())
+    if not again:
+        file.write_text(config.read_text())
     with Emulator(folder / "emulator", settings=how, guest=fill, clock=clock) as emulator:
-        emulator.add_cluster("vllm-cluster", "us-central1")
         cloud = connect(PROJECT, endpoint=emulator.url, clock=clock)
         one = Upper(emulator, cloud, file)
-        one.put_model()
+        if not again:
+            emulator.add_cluster("vllm-cluster", "us-central1")
+            one.put_model()
         yield one
