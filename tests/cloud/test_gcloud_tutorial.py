@@ -85,4 +85,6 @@ def test_a_label_that_is_none_is_refused_by_gcloud_itself(gcloud: Gcloud) -> Non
 def test_a_bucket_for_logs_is_made_once_and_its_name_has_rules(gcloud: Gcloud) -> None:
     gcloud("storage buckets create gs://bake-logs-of-me")
     assert "ALREADY_EXISTS" in gcloud.refused("storage buckets create gs://bake-logs-of-me")
-    assert "INVALID_ARGUMENT: Invalid bucket name" in gcloud.refused("storage buckets create gs://No_Bucket")
+    assert "INVALID_ARGUMENT: Invalid bucket name" in gcloud.refused(
+        "storage buckets create gs://No_Bucket"
+    )
