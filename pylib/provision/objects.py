@@ -52,7 +52,7 @@ def plan_objects(bodies: list[Body], kube: Kube, problems: list[Problem]) -> Ite
             "or take the other adapter away."
         )
         problems.append(Problem("autoscaling.source", message, fix))
-    foreign = bool(services) and _is_foreign(kube)
+    foreign = _are_foreign(kube, services)
     for body in bodies:
         is_part = body in services or word(body, "metadata", "namespace") == ADAPTER_NAMESPACE
         if services and (strangers or foreign) and (is_part or body["kind"] in _OF_ADAPTER):
@@ -78,10 +78,12 @@ def _strangers(kube: Kube, services: list[Body]) -> Iterator[tuple[str, str]]:
             yield name, owner.rstrip("/")
 
 
-def _is_foreign(kube: Kube) -> bool:
-    """Whether the adapter is there, and not by us."""
-    live = kube.get("apps/v1", "Deployment", ADAPTER_ACCOUNT, ADAPTER_NAMESPACE)
-    return live is not None and word(live, "metadata", "labels", MANAGED_BY) != MANAGER
+def _are_foreign(kube: Kube, services: list[Body]) -> bool:
+    """Whether the adapter serves already, and somebody else has put it there."""
+    found = (
+        kube.get(body["apiVersion"], "APIService", body["metadata"]["name"]) for body in services
+    )
+    return any(it and word(it, "metadata", "labels", MANAGED_BY) != MANAGER for it in found)
 
 
 def _plan(body: Body, kube: Kube) -> Action:

@@ -49,6 +49,7 @@ def main() -> int:
             host, _, name = reference.partition("/")
             hosts.add(host)
             registry.push(name, _small())
+        emulator.add_cluster(config.cluster.name, config.cluster.location or config.region)
         _put_model(emulator.url, config)
         _say(f"emulated: Google Cloud at {emulator.url}; guests are {guests}")
         _say("simulated: the registry and the bucket; images and model are of a few KiB")

@@ -16,11 +16,14 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pylib.config.model import Config, Disk
 from pylib.config.parse import load_config
 from pylib.kube import Kube
+from pylib.lock import Lock, LockedDisk, LockedRevision, LockedWeights, lock_path
 from pylib.manifests import Manifest
-from pylib.release import release_of_config
+from pylib.release import Release, release_of_config
 from pylib.render import render_release
+from pylib.values import make_values
 from tests.cluster.autoscaled import METRICS
 from tests.cluster.bed.adapter_cluster import registered
 from tests.cluster.bed.bed import Bed, missing_binaries
@@ -105,13 +108,28 @@ def _furnish(bed: Bed, config_file: Path, speed: float) -> None:
                 accelerator=cell.accelerator.type,
                 cached_image=config.imageCache.name or "",
             )
-    manifests = render_release(release_of_config(config_file)).manifests
+    manifests = render_release(_release(config_file, config)).manifests
     for name, seconds in _predictions(manifests):
         bed.stages.ready_after(name, seconds / speed)
         _say(
             f"simulated: pods of cell {name} are ready after {seconds / speed:.1f} s, "
             f"{speed:g} times faster than the {seconds:.0f} s that sizing predicts"
         )
+
+
+def _release(file: Path, config: Config) -> Release:
+    """The config's release, as it is or, before anything is baked, as it will be."""
+    if lock_path(file).exists():
+        return release_of_config(file)
+    disks = {
+        cell.key: LockedDisk(name="later", zone=cell.zone, type=it.type, sizeGiB=it.sizeGiB)
+        for cell in config.cells
+        if isinstance(it := config.weights, Disk)
+    }
+    later = LockedRevision(name="later", disks=disks)
+    lock = Lock(version=1, weights=LockedWeights(current="later", revisions=(later,)))
+    named = config.release
+    return Release(file, named.name, named.namespace, make_values(config, lock), "")
 
 
 def _predictions(manifests: tuple[Manifest, ...]) -> list[tuple[str, float]]:
