@@ -86,7 +86,7 @@ def create_pool(project: str, spec: PoolSpec) -> str:
         mode = f"mode={SECONDARY_BOOT_DISK_MODE}"
         words.append(f"--secondary-boot-disk=disk-image={spec.image},{mode}")
     if spec.labels:
-        words.append(f"--resource-labels={_labels(spec.labels)}")
+        words.append(f"--labels={_labels(spec.labels)}")
     if spec.kms_key:
         words.append(f"--boot-disk-kms-key={spec.kms_key}")
     return shlex.join([*words, *_bought(spec)])
