@@ -25,7 +25,7 @@ from pylib.emulator.compute import (
     snapshots,
 )
 from pylib.emulator.compute import operations as compute_operations
-from pylib.emulator.container import clusters, pools
+from pylib.emulator.container import cluster_changes, clusters, pools
 from pylib.emulator.container import operations as container_operations
 from pylib.emulator.dispatch import Dispatcher
 from pylib.emulator.errors import Json
@@ -53,6 +53,7 @@ ROUTES = (
     *places.ROUTES,
     *compute_operations.ROUTES,
     *clusters.ROUTES,
+    *cluster_changes.ROUTES,
     *pools.ROUTES,
     *container_operations.ROUTES,
     *services.ROUTES,
@@ -159,10 +160,12 @@ class Emulator:
         return Inventory(self.world.store.all())
 
     def add_cluster(self, name: str, location: str) -> None:
-        """A GKE cluster that is there already."""
+        """A GKE cluster that is there already, with Workload Identity."""
         ref = Ref("clusters", self._settings.project, f"locations/{location}", name)
         with self.world.store.transaction():
-            self.world.store.put(ref, clusters.new_cluster(self.world, ref, {}))
+            pool = {"workloadPool": f"{ref.project}.svc.id.goog"}
+            asked = {"workloadIdentityConfig": pool}
+            self.world.store.put(ref, clusters.new_cluster(self.world, ref, asked))
 
     def preempt(self, zone: str, instance: str) -> None:
         """Take a VM back, as happens to Spot VMs."""

@@ -78,13 +78,15 @@ def _check_binding(world: World, binding: Json) -> None:
 
 
 def _check_pool(world: World, member: str) -> None:
-    """A workload identity pool of GKE is there once the project has a cluster."""
+    """A workload identity pool of GKE is there once a cluster of the project uses it."""
     found = _POOL.fullmatch(member)
     if found is None:
         return
     project = found["pool"].removesuffix(".svc.id.goog")
     numbers = world.settings.numbers()
-    if numbers.get(project) != found["number"] or not world.store.find("clusters", project):
+    clusters = world.store.find("clusters", project).values()
+    used = any("workloadPool" in it.get("workloadIdentityConfig", {}) for it in clusters)
+    if numbers.get(project) != found["number"] or not used:
         raise _bad(
             f"Identity Pool does not exist ({found['pool']}). Please check that you specified a "
             "valid resource name as returned in the `name` attribute in the configuration API."

@@ -69,6 +69,7 @@ def insert_bucket(world: World, call: Call) -> Json:
         "timeCreated": zulu(world.now()),
         "metageneration": "1",
         "labels": call.body.get("labels", {}),
+        "iamConfiguration": call.body.get("iamConfiguration", {}),
         "_project": project,
     }
     world.store.put(_bucket_ref(name), doc)

@@ -21,6 +21,7 @@ from pylib.emulator.store import Ref
 from pylib.emulator.world import Call, World
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
+_KEPT = ("autopilot", "description", "resourceLabels", "releaseChannel", "workloadIdentityConfig")
 
 
 def cluster_ref(world: World, call: Call) -> Ref:
@@ -81,11 +82,7 @@ def new_cluster(world: World, ref: Ref, asked: Json) -> Json:
     zones = world.settings.all_zones()
     inside = [zone for zone in zones if zone.rpartition("-")[0] == place]
     number = world.number(ref.project)
-    kept: Json = {
-        key: asked[key]
-        for key in ("autopilot", "description", "resourceLabels", "releaseChannel")
-        if key in asked
-    }
+    kept: Json = {key: asked[key] for key in _KEPT if key in asked}
     return {
         "name": ref.name,
         "network": "default",
@@ -98,7 +95,6 @@ def new_cluster(world: World, ref: Ref, asked: Json) -> Json:
         "currentNodeVersion": world.settings.cluster_version,
         "createTime": zulu(world.now()),
         "endpoint": "203.0.113.10",
-        "workloadIdentityConfig": {"workloadPool": f"{ref.project}.svc.id.goog"},
         "selfLink": f"{LINKS}projects/{number}/{ref.scope}/clusters/{ref.name}",
         **kept,
     }
@@ -113,22 +109,10 @@ def delete(world: World, call: Call) -> Json:
     return begin(world, call, "DELETE_CLUSTER", ref, "cluster.delete")
 
 
-def update(world: World, call: Call) -> Json:
-    """Upgrade the control plane; nothing else of a cluster changes here."""
-    ref = cluster_ref(world, call)
-    doc = need_cluster(world, ref)
-    change = dict(call.body.get("update", {}))
-    wanted = change.pop("desiredMasterVersion", "")
-    if change or wanted not in {"-", "latest", world.settings.cluster_version}:
-        raise invalid_argument(f"Cluster update {call.body.get('update')!r} is not supported.")
-    refuse_while_busy(world, ref)
-    world.store.put(ref, {**doc, "status": "RECONCILING"})
-    return begin(world, call, "UPGRADE_MASTER", ref, "cluster.update")
-
-
 def _made(world: World, operation: Json) -> None:
     ref = Ref(*operation["_target"])
-    world.store.put(ref, {**world.need(ref), "status": "RUNNING"})
+    changed = operation["_data"].get("changed", {})
+    world.store.put(ref, {**world.need(ref), **changed, "status": "RUNNING"})
 
 
 def _in_error(world: World, operation: Json) -> None:
@@ -175,7 +159,6 @@ ROUTES = (
     _route("create", "POST", _ALL, create, "CreateClusterRequest", "Operation"),
     _route("list", "GET", _ALL, list_, "ListClustersRequest", "ListClustersResponse"),
     _route("get", "GET", _ONE, get, "GetClusterRequest", "Cluster"),
-    _route("update", "PUT", _ONE, update, "UpdateClusterRequest", "Operation"),
     _route("delete", "DELETE", _ONE, delete, "DeleteClusterRequest", "Operation"),
     Route(
         "container.getServerConfig",

@@ -11,6 +11,7 @@ import re
 from pylib.emulator.catalog import MACHINES, fits
 from pylib.emulator.compute.images_found import find_image
 from pylib.emulator.container.operations import invalid_argument
+from pylib.emulator.container.pool_bought import check_bought
 from pylib.emulator.errors import ApiError, Json, OperationFailedError
 from pylib.emulator.naming import check_labels, parse_url
 from pylib.emulator.store import Ref
@@ -30,6 +31,8 @@ def check(world: World, project: str, cluster: Json, pool: Json) -> Json:
         raise invalid_argument(f"{message} Must be a match of regex '{_NAME.pattern}'")
     config = dict(pool.get("config", {}))
     _check_config(project, config)
+    if config.get("flexStart") and pool.get("management", {}).get("autoRepair"):
+        raise invalid_argument("Flex-start node pools do not support node auto-repair.")
     found = {
         **pool,
         "config": {
@@ -61,6 +64,7 @@ def _check_config(project: str, config: Json) -> None:
     for accelerator in config.get("accelerators", []):
         _check_accelerator(machine, accelerator)
     _check_secondary(project, config)
+    check_bought(config)
     try:
         check_labels(config.get("resourceLabels", {}), "node_pool.config.resource_labels")
     except ApiError as error:

@@ -155,10 +155,13 @@ def _sized(world: World, operation: Json) -> None:
 
 def set_autoscaling(world: World, call: Call) -> Json:
     """Set how many nodes per zone there may be."""
-    ref = _ref(world, call)
+    return scale(world, call, _ref(world, call), call.body.get("autoscaling", {}))
+
+
+def scale(world: World, call: Call, ref: Ref, scaling: Json) -> Json:
+    """Set a pool's limits, whichever method asks for it."""
     doc = _need(world, ref)
     refuse_while_busy(world, ref)
-    scaling = call.body.get("autoscaling", {})
     check_scaling({"autoscaling": scaling})
     world.store.put(ref, {**doc, "status": "RECONCILING", "_was": doc["status"]})
     data = {"autoscaling": scaling}
