@@ -62,6 +62,9 @@ class Policy:
         )
 
     def with_member(self, role: str, member: str) -> Policy:
-        """The policy with one binding more, the others as they are."""
-        added = {"role": role, "members": [member]}
-        return Policy((*self.bindings, added), self.etag)
+        """The policy with one member more, in the role's binding that has no condition."""
+        plain = [it for it in self.bindings if it.get("role") == role and "condition" not in it]
+        known = plain[0] if plain else {"role": role}
+        added = {**known, "members": [*known.get("members", ()), member]}
+        kept = (it for it in self.bindings if it is not known)
+        return Policy((*kept, added), self.etag)
