@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
+
 from pylib.bake.lockfile import keep_disk, keep_pool, keep_spare, make_current
 from pylib.config.model import Cell, Disk
 from pylib.errors import Problem, ProvisionError
@@ -12,6 +15,7 @@ from pylib.provision.objects import plan_objects, wanted_objects
 from pylib.provision.pools import Chosen, plan_pools
 from pylib.up import acts, release
 from pylib.up.baking import wanted_revision
+from pylib.up.printed import apply_lines, cluster_words
 from pylib.up.site import Site, Stage
 from pylib.weights_disks import disk_spec
 
@@ -21,7 +25,7 @@ class Pools(Stage):
 
     def plan(self, site: Site) -> list[Action]:
         """Make, scale or take the pools as they are."""
-        chosen = self._chosen(site)  # strangers are in the way whatever is baked
+        chosen = chosen_pools(site)  # strangers are in the way whatever is baked
         if "image" in site.pending:
             return [
                 _later("node pool", f"of cell {it.key} in {it.zone}") for it in _own_pools(site)
@@ -39,15 +43,10 @@ class Pools(Stage):
 
     def settle(self, site: Site) -> None:
         """Note the names that are not the config's, for the values."""
-        for it in self._chosen(site):
+        for it in chosen_pools(site):
             plain = next(cell.nodePool for cell in site.config.cells if cell.key == it.cell)
             name = plain.name if plain else ""
             keep_pool(site.lock_file, site.file.name, it.cell, it.spec.name, name)
-
-    def _chosen(self, site: Site) -> list[Chosen]:
-        found = site.cloud.pools(site.location, site.config.cluster.name)
-        by_name = {pool.spec.name: pool for pool in found}
-        return list(plan_pools(site.config, site.lock(), by_name, site.problems))
 
 
 class Disks(Stage):
@@ -61,7 +60,7 @@ class Disks(Stage):
         if "weights" in site.pending:
             names = (f"of cell {cell.key} in {cell.zone}" for cell in site.config.cells)
             return [_later("disk", name) for name in names]
-        revision = _revision(site)
+        revision = fitting(site)
         if revision is None:
             return []
         if weights.existing:
@@ -77,7 +76,7 @@ class Disks(Stage):
 
     def settle(self, site: Site) -> None:
         """Write the disks into the lock file, and make their revision the current one."""
-        weights, revision = site.config.weights, _revision(site)
+        weights, revision = site.config.weights, fitting(site)
         if revision is None or not isinstance(weights, Disk) or weights.existing:
             return
         keep_spare(site.lock_file, site.file.name, revision)
@@ -98,17 +97,25 @@ class Disks(Stage):
         return list(plan_disks(site.config, revision, found, site.problems))
 
 
+def chosen_pools(site: Site) -> list[Chosen]:
+    """The node pool of each cell, as it is or will be."""
+    found = site.cloud.pools(site.location, site.config.cluster.name)
+    by_name = {pool.spec.name: pool for pool in found}
+    return list(plan_pools(site.config, site.lock(), by_name, site.problems))
+
+
+def fitting(site: Site) -> LockedRevision | None:
+    """The revision whose disks are as the config asks for, whether they are made or not."""
+    found = wanted_revision(site.config, site.lock(), site.wishes.bake.shards)
+    return None if found is None else fitting_revision(found, site.config)
+
+
 def _own_pools(site: Site) -> list[Cell]:
     return [it for it in site.config.cells if it.nodePool and not it.nodePool.existing]
 
 
 def _later(kind: str, name: str) -> Action:
     return Action(Verb.CREATE, kind, name, "from the image that is baked before")
-
-
-def _revision(site: Site) -> LockedRevision | None:
-    found = wanted_revision(site.config, site.lock(), site.wishes.bake.shards)
-    return None if found is None else fitting_revision(found, site.config)
 
 
 def _existing(site: Site, revision: LockedRevision) -> list[Action]:
@@ -129,11 +136,16 @@ class Objects(Stage):
     def plan(self, site: Site) -> list[Action]:
         """Apply what is not there as wanted."""
         bodies = wanted_objects(site.config, site.lock())
-        return list(plan_objects(bodies, site.kube, site.problems)) if bodies else []
+        actions = plan_objects(bodies, site.kube, site.problems) if bodies else ()
+        return [self._with_line(site, it) if it.changes else it for it in actions]
 
     def act(self, site: Site, action: Action) -> None:
         """Apply one; its namespace came before it."""
         site.kube.apply(action.spec)
+
+    def _with_line(self, site: Site, action: Action) -> Action:
+        line = apply_lines(action.spec, site.kubeconfig, site.kube.context)
+        return replace(action, commands=(line,))
 
 
 class TheRelease(Stage):
@@ -143,9 +155,31 @@ class TheRelease(Stage):
         """Whether helm finds anything to change is known once the rest is there."""
         named = site.config.release
         name = f"{named.namespace}/{named.name}"
-        words = f"python -m pylib install -f {site.file}"
-        return [Action(Verb.CHECK, "release", name, "helm changes what differs", (words,))]
+        why = "helm changes what differs"
+        return [Action(Verb.CHECK, "release", name, why, (release_line(site),))]
 
     def settle(self, site: Site) -> None:
         """Install or upgrade, and wait until it serves."""
         release.install(site)
+
+
+def release_line(site: Site) -> str:
+    """``install``, or ``up`` where only that writes what the values need into the lock file."""
+    wishes = site.wishes
+    words = ["install", "-f", str(site.file), "--create-namespace", "--yes"]
+    limit = [f"--timeout={wishes.timeout:g}"] if wishes.timeout else []
+    if not _is_written(site):
+        words = ["up", "-f", str(site.file), "--yes"]
+        limit = [f"--install-timeout={wishes.timeout:g}"] if wishes.timeout else []
+    where = cluster_words(site.kubeconfig, wishes.context)
+    return shlex.join(["python", "-m", "pylib", *words, *where, *limit])
+
+
+def _is_written(site: Site) -> bool:
+    """Whether the lock file names the pools and the revision that the release is to use."""
+    lock, revision = site.lock(), fitting(site)
+    if lock.weights and revision and lock.weights.current != revision.name:
+        return False
+    plain = {it.key: it.nodePool.name for it in site.config.cells if it.nodePool}
+    known = {**plain, **{key: pool.name for key, pool in (lock.pools or {}).items()}}
+    return all(known[it.cell] == it.spec.name for it in chosen_pools(site))

@@ -11,6 +11,7 @@ from pylib.config.model import Config, Disk
 from pylib.errors import Problem
 from pylib.lock import Lock, LockedImage, LockedRevision
 from pylib.provision.action import Action, Verb
+from pylib.up.printed import bake_line
 from pylib.up.site import Site, Stage
 
 
@@ -34,7 +35,7 @@ class Baking(Stage):
         why = self.why(site, site.lock())
         if not why and _kitchen(site).journal(self.kind).exists():
             why = "the last one was cut short"
-        words = (f"python -m pylib bake {self.kind} -f {site.file}",) if why else ()
+        words = (bake_line(self.kind, site.file, site.wishes.bake),) if why else ()
         verb = Verb.CREATE if why else Verb.REUSE
         return [Action(verb, f"{self.kind} bake", site.lock_file.name, why, words)]
 

@@ -6,13 +6,15 @@ from pylib import gcloud
 from pylib.bake.lockfile import drop_revision
 from pylib.cloud.pools import PoolSpec
 from pylib.cloud.records import Disk
+from pylib.lock import LockedRevision
 from pylib.names import RELEASE_LABEL, label_value
 from pylib.provision.action import Action, Verb
 from pylib.provision.owned import ours
-from pylib.provision.pools import wanted_pool
 from pylib.up import acts
-from pylib.up.after import TheRelease
+from pylib.up.after import TheRelease, chosen_pools, fitting, release_line
+from pylib.up.printed import drop_line
 from pylib.up.site import Site, Stage
+from pylib.weights_disks import disks_of
 
 
 class Prune(Stage):
@@ -24,7 +26,7 @@ class Prune(Stage):
             return []
         project = site.config.project
         revisions = [
-            Action(Verb.DELETE, "revision", name, "is not the current one", spec=name)
+            Action(Verb.DELETE, "revision", name, "is not the current one", _drop(site, name), name)
             for name in old_revisions(site)
         ]
         disks = [
@@ -57,19 +59,32 @@ class Prune(Stage):
 
 
 def old_revisions(site: Site) -> list[str]:
-    """Revisions in the lock file that pods do not mount."""
-    weights = site.lock().weights
-    if weights is None:
+    """Revisions in the lock file that pods do not mount, once all that comes before is done."""
+    weights, kept = site.lock().weights, _kept(site)
+    if weights is None or kept is None:
         return []
-    return [it.name for it in weights.revisions if it.name != weights.current]
+    return [it.name for it in weights.revisions if it.name != kept.name]
 
 
 def old_disks(site: Site) -> list[Disk]:
-    """Disks of ours that are not the current revision's; all there are of this release."""
+    """Disks of ours that are not the kept revision's; all there are of this release."""
+    kept, names = _kept(site), set[tuple[str, str]]()
+    if kept is not None:
+        names = {(disk.zone, disk.name) for disk in disks_of(kept, site.config).values()}
+    return [it for it in our_disks(site) if (it.zone, it.name) not in names]
+
+
+def _kept(site: Site) -> LockedRevision | None:
+    """The config's revision, also while the lock file still calls another one current."""
     weights = site.lock().weights
-    current = [it for it in weights.revisions if it.name == weights.current] if weights else []
-    kept = {(disk.zone, disk.name) for it in current for disk in it.disks.values()}
-    return [it for it in our_disks(site) if (it.zone, it.name) not in kept]
+    if weights is None:
+        return None
+    current = (it for it in weights.revisions if it.name == weights.current)
+    return fitting(site) or next(current, None)
+
+
+def _drop(site: Site, revision: str) -> tuple[str, ...]:
+    return (drop_line(site.lock_file, site.file, revision), release_line(site))
 
 
 def our_disks(site: Site) -> list[Disk]:
@@ -86,11 +101,6 @@ def our_pools(site: Site) -> list[PoolSpec]:
 
 
 def old_pools(site: Site) -> list[PoolSpec]:
-    """Node pools of ours that no cell is on."""
-    lock = site.lock().pools or {}
-    wanted = {}
-    for cell in site.config.cells:
-        spec = wanted_pool(site.config, cell, None)
-        if spec is not None:
-            wanted[cell.key] = lock[cell.key].name if cell.key in lock else spec.name
-    return [it for it in our_pools(site) if it.name not in wanted.values()]
+    """Node pools of ours that no cell is on, nor will be once all that comes before is done."""
+    wanted = {it.spec.name for it in chosen_pools(site)}
+    return [it for it in our_pools(site) if it.name not in wanted]

@@ -20,13 +20,14 @@ from pylib.provision.action import Action
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the command line says beyond the config: how to bake, a bucket for the VMs' logs, and
-    whether what nothing uses any more goes."""
+    """What the command line says beyond the config: how to bake, a bucket for the VMs' logs,
+    whether what nothing uses any more goes, and a context that was named."""
 
     bake: Options
     log_bucket: str | None = None
     prune: bool = False
     timeout: float | None = None
+    context: str | None = None
 
 
 @dataclass

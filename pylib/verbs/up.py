@@ -43,21 +43,21 @@ def up_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubeconfig", type=Path, help="default: KUBECONFIG, or ~/.kube/config")
     parser.add_argument("--context", help="context of the kubeconfig; default: the current one")
     parser.add_argument("--install-timeout", type=float, help="seconds until the release serves")
+    parser.add_argument("--output", choices=["text", "json"], default="text", help="of a plan")
     parser.add_argument(
-        "--output",
-        choices=["text", "json", "gcloud"],
-        default="text",
-        help="of a plan: for people, for programs, or as commands to paste",
+        "--print",
+        choices=["gcloud"],
+        help="do nothing; print the plan as commands, to review or paste",
     )
 
 
 def run(args: argparse.Namespace, out: TextIO) -> int:
-    """Show the plan, ask, and do it; with ``--dry-run`` show it only."""
+    """Show the plan, ask, and do it; with ``--dry-run`` or ``--print`` show it only."""
     from pylib.up.up import up
 
     # SIGTERM, as CI sends it, is Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if args.dry_run:
+    if args.dry_run or args.print:
         return show_plan(args, out)
     if not (args.yes or sys.stdin.isatty()):
         fix = "Add --yes, or look with: python -m pylib plan."
@@ -79,18 +79,21 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
 
 def show_plan(args: argparse.Namespace, out: TextIO) -> int:
     """Print what ``up`` would do."""
+    from pylib.up.printed import printed
     from pylib.up.up import plan
 
-    write_plan(plan(_site(args, out)), args.output, out)
+    actions = plan(_site(args, out))
+    if args.print == "gcloud":
+        out.writelines(f"{line}\n" for line in printed(actions, args.config))
+    else:
+        write_plan(actions, args.output, out)
     return EXIT_OK
 
 
 def write_plan(actions: list[Action], form: str, out: TextIO) -> None:
-    """A plan as text, JSON or commands."""
+    """A plan as text or JSON."""
     if form == "json":
         out.write(json.dumps([action.data() for action in actions], indent=2) + "\n")
-    elif form == "gcloud":
-        out.writelines(f"{line}\n" for it in actions if it.changes for line in it.commands)
     else:
         out.writelines(f"{action}\n" for action in actions)
         changes = sum(action.changes for action in actions)
@@ -107,5 +110,6 @@ def _site(args: argparse.Namespace, out: TextIO) -> Site:
         log_bucket=args.log_bucket,
         prune=args.prune,
         timeout=args.install_timeout,
+        context=args.context,
     )
     return site_of(args, out, wishes)
