@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,21 @@ from tests.disk.guest import GIB, loop
 from tests.disk.made import Made
 from tests.disk.made import made as make
 from tests.disk.registry import Registry, serving
+
+CLONE_NEWNS = 0x20000
+PRIVATE = ctypes.c_ulong((1 << 14) | (1 << 18))
+"""MS_REC and MS_PRIVATE: include/uapi/linux/mount.h."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_mounts() -> None:
+    """Mounts here are seen by nobody else: a guest that another test starts meanwhile, in mount
+    namespaces of its own, would hold them for a moment when they are unmounted here."""
+    if why_not():
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    for made in (libc.unshare(CLONE_NEWNS), libc.mount(b"", b"/", None, PRIVATE, None)):
+        assert made == 0, os.strerror(ctypes.get_errno())
 
 
 @pytest.fixture(autouse=True)
