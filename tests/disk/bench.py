@@ -120,6 +120,12 @@ def cores_here() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def steps() -> list[int]:
+    """One core, two, four, and so on, up to all."""
+    powers = [1 << power for power in range(cores_here().bit_length())]
+    return sorted({*powers, cores_here()})
+
+
 def show(text: str) -> None:
     """Progress, for who waits."""
     sys.stderr.write(f"{text}\n")
@@ -193,8 +199,9 @@ def main() -> int:
                 rows = bench.compare(made["whole"], is_warm=state == "warm")
                 sys.stdout.write(f"\n{state}, against {BASELINE}\n{compared(rows)}")
         if "growth" in only:
-            few = [(name, cores) for name in ("whole", "one", "four") for cores in (1, 2)]
-            found = [bench.grow(made[name], cores) for name, cores in [*few, ("quarter", 2)]]
+            few = [(name, cores) for name in ("whole", "one", "four") for cores in steps()]
+            found = [bench.grow(made[name], cores) for name, cores in few]
+            found.append(bench.grow(made["quarter"], cores_here()))
             sys.stdout.write(f"\npayload, warm\n{grown(found)}")
     return 0
 

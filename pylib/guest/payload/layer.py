@@ -20,6 +20,7 @@ from pylib.guest.payload.bigfile import BigFiles
 from pylib.guest.payload.blob import Blob, Download
 from pylib.guest.payload.buffers import Buffer, Channel, Flow, Ring
 from pylib.guest.payload.codecs import Codec, codec_for
+from pylib.guest.payload.disk import sync
 from pylib.guest.payload.failure import GuestError, line_of
 from pylib.guest.payload.image import Layer
 from pylib.guest.payload.registry import Repository
@@ -56,6 +57,7 @@ def unpack_layer(
     try:
         unpacker = flow.run(lambda: _work(flow, layer, root, progress))
         unpacker.finish()
+        sync(Path(os.fsdecode(root)))  # while others still compute, and not all in the end
     except GuestError as error:
         told = GuestError(f"layer {layer.digest}: {error}", line_of(error))
         raise told from None
