@@ -63,8 +63,9 @@ class Policy:
 
     def with_member(self, role: str, member: str) -> Policy:
         """The policy with one member more, in the role's binding that has no condition."""
-        plain = [it for it in self.bindings if it.get("role") == role and "condition" not in it]
-        known = plain[0] if plain else {"role": role}
-        added = {**known, "members": [*known.get("members", ()), member]}
-        kept = (it for it in self.bindings if it is not known)
-        return Policy((*kept, added), self.etag)
+        found = list(self.bindings)
+        for index, it in enumerate(found):
+            if it.get("role") == role and "condition" not in it:
+                found[index] = {**it, "members": [*it.get("members", ()), member]}
+                return Policy(tuple(found), self.etag)
+        return Policy((*found, {"role": role, "members": [member]}), self.etag)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class Gcloud:
 
     def __call__(self, words: str, **how: Any) -> Completed:
         """What a command line prints."""
-        return run(["gcloud", *words.split()], settings=self._settings, timeout=120, **how)
+        return run(["gcloud", *shlex.split(words)], settings=self._settings, timeout=120, **how)
 
     def json(self, words: str) -> Any:
         """What a command line prints, as JSON."""
