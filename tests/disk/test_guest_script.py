@@ -201,7 +201,7 @@ if [ -z "${SECOND:-}" ]; then
   printf '#!/bin/sh\nexit 0\n' >/run/off/poweroff
   chmod 755 /run/off/poweroff
   SECOND=1 PATH=/run/off:$PATH "$0"
-  echo and again >/dev/ttyS0
+  echo and again
   SECOND=1 exec "$0"
 fi
 """
