@@ -30,6 +30,7 @@ VERBS = {
     "validate": "check configs, values files, or manifests that any tool made",
     "install": "bring a release into a cluster, and wait until it serves",
     "observe": "say why a release is not ready, and where its start-up time went",
+    "accept": "prove on a user's own cluster what no emulator can",
     "emulator": "serve the Google Cloud APIs that bake uses, on this machine",
     "bench": "measure render and validate against bare helm and kubeconform",
 }

@@ -108,6 +108,8 @@ _REASONS = {
     "unavailable": Kind.TRANSIENT,
     "deadlineexceeded": Kind.TRANSIENT,
     "aborted": Kind.CONDITION,
+    "notimplemented": Kind.INVALID,
+    "unimplemented": Kind.INVALID,
 }
 # Read in compute's and container's error catalogues as collected by
 # kubernetes-sigs/gcp-compute-persistent-disk-csi-driver pkg/gce-cloud-provider/compute/gce.go and

@@ -134,12 +134,13 @@ def attachments(reader: Reader, pods: list[Body], volumes: list[Body]) -> Iterat
     claims = {
         name_of(body): body for body in volumes if word(body, "kind") == "PersistentVolumeClaim"
     }
+    known = {name_of(body): body for body in volumes if word(body, "kind") == "PersistentVolume"}
     unready = [pod for pod in pods if word(condition(pod, "Ready"), "status") != "True"]
     for pod in unready[:NODES]:
         node = word(pod, "spec", "nodeName")
         for claim in claim_names([pod]) if node else []:
             volume = word(claims.get(claim), "spec", "volumeName")
-            name = _attachment_name(volumes, volume, node)
+            name = attachment_name(known.get(volume), node)
             found = (
                 reader.one("storage.k8s.io/v1", "VolumeAttachment", name, namespace=None)
                 if name
@@ -149,11 +150,11 @@ def attachments(reader: Reader, pods: list[Body], volumes: list[Body]) -> Iterat
                 yield found
 
 
-def _attachment_name(volumes: list[Body], volume: str, node: str) -> str:
-    """kubernetes/kubernetes pkg/volume/csi/csi_attacher.go getAttachmentName@v1.36.3."""
-    for body in volumes:
-        if word(body, "kind") == "PersistentVolume" and name_of(body) == volume:
-            csi = part(body, "spec", "csi")
-            text = word(csi, "volumeHandle") + word(csi, "driver") + node
-            return f"csi-{hashlib.sha256(text.encode()).hexdigest()}" if csi else ""
-    return ""
+def attachment_name(volume: Body | None, node: str) -> str:
+    """Name of the VolumeAttachment of a volume to a node; empty for one that no driver attaches.
+
+    kubernetes/kubernetes pkg/volume/csi/csi_attacher.go getAttachmentName@v1.36.3.
+    """
+    csi = part(volume, "spec", "csi")
+    text = word(csi, "volumeHandle") + word(csi, "driver") + node
+    return f"csi-{hashlib.sha256(text.encode()).hexdigest()}" if csi else ""

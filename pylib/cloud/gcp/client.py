@@ -11,6 +11,7 @@ from pylib.cloud.gcp.compute import ComputeCalls
 from pylib.cloud.gcp.container import ContainerCalls
 from pylib.cloud.gcp.endpoints import endpoints, open_text
 from pylib.cloud.gcp.inventory import InventoryCalls
+from pylib.cloud.gcp.logs import LogCalls
 from pylib.cloud.gcp.storage import StorageCalls
 from pylib.cloud.gcp.surroundings import SurroundingCalls
 from pylib.cloud.gcp.translate import translated
@@ -22,9 +23,16 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
 class GoogleCloud(
-    ComputeCalls, ContainerCalls, SurroundingCalls, StorageCalls, AdminCalls, InventoryCalls
+    ComputeCalls,
+    ContainerCalls,
+    SurroundingCalls,
+    StorageCalls,
+    AdminCalls,
+    InventoryCalls,
+    LogCalls,
 ):
-    """:class:`pylib.cloud.serving.Serving` over Google's clients."""
+    """:class:`pylib.cloud.serving.Serving` and :class:`pylib.cloud.logs.Logs` over Google's
+    clients."""
 
     def operation(self, operation: Operation) -> Operation:
         """How far the operation is now, whichever service it is of."""

@@ -11,6 +11,7 @@ from pylib.errors import ConfigError, Problem
 SERVICES: Mapping[str, str] = {
     "compute": "https://compute.googleapis.com",
     "container": "https://container.googleapis.com",
+    "logging": "https://logging.googleapis.com",
     "resourcemanager": "https://cloudresourcemanager.googleapis.com",
     "serviceusage": "https://serviceusage.googleapis.com",
     "storage": "https://storage.googleapis.com",
