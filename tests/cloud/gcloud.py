@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -45,6 +46,12 @@ class Gcloud:
     def __call__(self, words: str, **how: Any) -> Completed:
         """What a command line prints."""
         return run(["gcloud", *shlex.split(words)], settings=self._settings, timeout=120, **how)
+
+    def paste(self, script: str, tools: Path) -> Completed:
+        """What lines print that are pasted into a shell, with ``tools`` before all on its path."""
+        path = f"{tools}:{os.environ['PATH']}"
+        settings = {**self._settings, "PATH": path}
+        return run(["bash", "-eu"], stdin=script, settings=settings, timeout=300)
 
     def json(self, words: str) -> Any:
         """What a command line prints, as JSON."""
