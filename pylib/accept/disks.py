@@ -49,9 +49,7 @@ def _attached(evidence: Evidence, about: str, node: str, volume: str, disk: str)
     if found is None:
         why = f"VM {read.found.name} does not have the disk that its pod mounts"
     elif not found.read_only:
-        why = (
-            "so no second node can attach it: csi.readOnly of its PersistentVolume was not set then"
-        )
+        why = "so no other node can attach it: its PersistentVolume was without csi.readOnly then"
     else:
         why = doubt
     if not why:
