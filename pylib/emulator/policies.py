@@ -22,7 +22,7 @@ _MEMBER = re.compile(
     r"|(projectOwner|projectEditor|projectViewer):.+"
 )
 _POOL = re.compile(
-    r"principal(?:Set)?://iam\.googleapis\.com/projects/(?P<number>\d+)/locations/global/"
+    r"principal(?:Set)?://iam\.googleapis\.com/projects/(?P<number>[^/]+)/locations/global/"
     r"workloadIdentityPools/(?P<pool>[^/]+)/.+"
 )
 _EMPTY = {"version": 1}

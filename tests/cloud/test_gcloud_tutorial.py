@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from pylib.cloud.clock import SystemClock
 from pylib.cloud.records import Image
 from pylib.emulator import Emulator
-from tests.cloud.emulated import PROJECT, ZONE, Raw
+from tests.cloud.emulated import GLOBAL, PROJECT, ZONAL, ZONE, Raw, data_disk
 from tests.cloud.emulated_bake import Bench
 from tests.cloud.gcloud import Gcloud, needs_gcloud
 
@@ -18,35 +19,83 @@ pytestmark = needs_gcloud
 SOURCE = "--source-disk=source"
 
 
-def test_a_baked_image_goes_into_a_node_pool_and_onto_a_disk(bench: Bench, tmp_path: Path) -> None:
-    image = bench.bake().image
-    bench.emulator.stop()  # its clock stands still, and gcloud waits
-    with Emulator(bench.emulator.folder, guest="simulated", clock=SystemClock()) as emulator:
-        emulator.add_cluster("demo", "us-central1")
-        _use(Gcloud(emulator, tmp_path), image)
+def test_the_tutorials_steps_in_its_order(bench: Bench, tmp_path: Path) -> None:
+    with _real_time(bench) as emulator:
+        gcloud = Gcloud(emulator, tmp_path)
+        gcloud("storage buckets create gs://bake-logs")
+        assert "was not found" in gcloud.refused(_node_pool("vllm-v0-33-0"))  # it is not baked yet
+        gcloud(f"container node-pools delete gpus {_CLUSTER}")
+    image = bench.bake().image  # in place of the builder's "go run"
+    with _real_time(bench) as emulator:
+        _create_pool(Gcloud(emulator, tmp_path), image)
+        _create_disk(Gcloud(emulator, tmp_path), emulator)
+        _bind_role(Gcloud(emulator, tmp_path))
 
 
-def _use(gcloud: Gcloud, image: Image) -> None:
-    link = f"projects/{PROJECT}/global/images/{image.name}"
+@contextmanager
+def _real_time(bench: Bench) -> Iterator[Emulator]:
+    """The bench's emulator on a clock that gcloud can wait by; its own stands still."""
+    bench.emulator.stop()
+    try:
+        with Emulator(bench.emulator.folder, guest="simulated", clock=SystemClock()) as emulator:
+            emulator.add_cluster("demo", "us-central1")
+            yield emulator
+    finally:
+        bench.emulator.start()
 
-    gcloud(
+
+_CLUSTER = "--cluster=demo --location=us-central1"
+
+
+def _node_pool(image: str) -> str:
+    return (
         f"container node-pools create gpus --cluster=demo --node-locations={ZONE} "
         "--machine-type=g2-standard-24 --max-nodes=5 --min-nodes=1 "
         "--accelerator=type=nvidia-l4,count=2,gpu-driver-version=latest --disk-type=pd-ssd "
         "--location=us-central1 --enable-autoscaling --enable-image-streaming "
-        f"--secondary-boot-disk=disk-image={link},mode=CONTAINER_IMAGE_CACHE"
+        f"--secondary-boot-disk=disk-image=projects/{PROJECT}/global/images/{image},"
+        "mode=CONTAINER_IMAGE_CACHE"
     )
-    gcloud(f"compute disks create weights --image={image.name} --type=pd-ssd --size=1024GB")
 
-    [pool] = gcloud.json("container node-pools list --cluster=demo --location=us-central1")
-    assert (pool["status"], pool["config"]["secondaryBootDisks"][0]["diskImage"]) == (
-        "RUNNING",
-        link,
-    )
-    disk = gcloud.json("compute disks describe weights")
-    assert (disk["sizeGb"], disk["sourceImageId"]) == ("1024", image.id)
-    assert disk["sourceImage"].endswith(link)
+
+def _create_pool(gcloud: Gcloud, image: Image) -> None:
+    gcloud(_node_pool(image.name))
+    [pool] = gcloud.json(f"container node-pools list {_CLUSTER}")
+    link = f"projects/{PROJECT}/global/images/{image.name}"
+    [disk] = pool["config"]["secondaryBootDisks"]
+    assert (pool["status"], disk["diskImage"]) == ("RUNNING", link)
+
+
+def _create_disk(gcloud: Gcloud, emulator: Emulator) -> None:
+    """The image of the claim's disk, once the Job's node has let it go, and a disk of the image."""
+    raw = Raw(emulator.url)
+    raw.disk("pvc-1")
+    raw.vm("a-node", disks=(data_disk("pvc-1"),))
+    make_image = f"compute images create weights --source-disk=pvc-1 --source-disk-zone={ZONE}"
+    make_disk = "compute disks create weights --image=weights --type=pd-ssd --size=1024GB"
+    assert "is already being used by" in gcloud.refused(make_image)
+    assert "was not found" in gcloud.refused(f"{make_disk} --zone={ZONE}")
+    raw.done("DELETE", f"{ZONAL}/instances/a-node")
+    gcloud(make_image)
+    gcloud(f"{make_disk} --zone={ZONE}")
+    disk = raw.get(f"{ZONAL}/disks/weights")
+    image = raw.get(f"{GLOBAL}/images/weights")
+    assert (disk["sizeGb"], disk["sourceImageId"]) == ("1024", image["id"])
     assert disk["type"].endswith("/pd-ssd")
+
+
+def _bind_role(gcloud: Gcloud) -> None:
+    """The project's id for its number is the mistake that the tutorial invites."""
+    bind = (
+        "projects add-iam-policy-binding projects/{0} --role roles/monitoring.viewer --member={1}"
+    )
+    member = (
+        "principal://iam.googleapis.com/projects/{0}/locations/global/workloadIdentityPools/"
+        f"{PROJECT}.svc.id.goog/subject/ns/custom-metrics/sa/custom-metrics-stackdriver-adapter"
+    )
+    why = gcloud.refused(bind.format(PROJECT, member.format(PROJECT)))
+    assert "Identity Pool does not exist" in why
+    gcloud(bind.format(PROJECT, member.format("123456789012")))
 
 
 @pytest.fixture(scope="module")
