@@ -53,6 +53,8 @@ class Prune(Stage):
             drop_revision(site.lock_file, site.file.name, action.spec)
             TheRelease().settle(site)
         elif action.kind == "disk":
+            # Right after an update, pods of the old revision are still on their way out.
+            acts.until_idle(site.cloud, action.spec.zone, action.spec.name, site.say)
             acts.delete_disk(site.cloud, action.spec.zone, action.spec.name, action.spec.id)
         else:
             acts.delete_pool(site.cloud, action.spec)

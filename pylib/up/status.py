@@ -8,7 +8,7 @@ from typing import Any
 
 from pylib.bake.plan import PHASE, PUBLISHED, RUN
 from pylib.cloud.inventory import Marked
-from pylib.cloud.pools import NodePool
+from pylib.cloud.pools import NodePool, PoolSpec
 from pylib.facts import prices
 from pylib.lock import Lock
 from pylib.names import RELEASE_LABEL
@@ -16,6 +16,7 @@ from pylib.provision.owned import ours
 from pylib.up.site import Site
 
 DAY = 86_400.0
+REVISION_LABEL = "vfs-revision"
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,8 @@ def _locked_images(lock: Lock) -> Iterator[tuple[str, str]]:
 
 
 def _disk(found: Marked, lock: Lock, now: float) -> Line:
-    price = prices.DISK_GIB_MONTH.get(found.type)
-    month = None if price is None else round(found.size_gib * price, 2)
-    revision = found.labels.get("vfs-revision", "")
+    month = disk_month(found.type, found.size_gib)
+    revision = found.labels.get(REVISION_LABEL, "")
     current = lock.weights is not None and lock.weights.current == revision
     word = "current" if current else "not current"
     use = f"{word} revision {revision}, {len(found.users)} nodes have it"
@@ -102,13 +102,22 @@ def _disk(found: Marked, lock: Lock, now: float) -> Line:
 
 
 def _pool(found: NodePool) -> Line:
-    """A pool costs at least what its least nodes cost."""
-    spec = found.spec
-    hour = prices.GPU_MACHINE_HOUR.get(spec.machine_type)
-    known = hour is not None and not (spec.spot or spec.flex_start)
-    least = spec.least * len(spec.zones)
-    month = round((hour or 0.0) * prices.HOURS_A_MONTH * least, 2) if known else None
+    spec, month = found.spec, pool_month(found.spec)
     cache = spec.image.rsplit("/", 1)[-1] if spec.image else "no image cache"
     about = f"{spec.machine_type} in {', '.join(spec.zones)}, {cache}"
     use = f"cell {spec.labels.get('vfs-cell', '')}, {spec.least} to {spec.most} nodes a zone"
     return Line("node pool", spec.name, found.status, about, use, None, month)
+
+
+def disk_month(kind: str, gib: int) -> float | None:
+    """Dollars a month of a disk; ``None`` where no price is known."""
+    price = prices.DISK_GIB_MONTH.get(kind)
+    return None if price is None else round(gib * price, 2)
+
+
+def pool_month(spec: PoolSpec) -> float | None:
+    """Dollars a month of a pool's least nodes, which it costs at least."""
+    hour = prices.GPU_MACHINE_HOUR.get(spec.machine_type)
+    if hour is None or spec.spot or spec.flex_start:
+        return None
+    return round(hour * prices.HOURS_A_MONTH * spec.least * len(spec.zones), 2)

@@ -14,6 +14,7 @@ from pylib.provision.action import Action
 from pylib.up.after import Disks, Objects, Pools, TheRelease
 from pylib.up.baking import ImageBake, WeightsBake
 from pylib.up.before import LogBucket, Roles, Services, TheCluster
+from pylib.up.kept import kept
 from pylib.up.prune import Prune
 from pylib.up.site import Site, Stage
 
@@ -54,6 +55,8 @@ def up(site: Site, confirm: Callable[[list[Action]], bool]) -> list[Action]:
         done: list[Action] = []
         for stage in stages():
             done += _run(stage, site)
+        for line in kept(site):
+            site.say(line)
         held.remove()
     return done
 

@@ -195,6 +195,22 @@ def test_the_old_revision_leaves_the_release_before_its_disk_goes(
     assert one.plan(prune=True) == []
 
 
+def test_what_is_kept_for_the_way_back_is_said_with_its_cost(one: Upper) -> None:
+    one.up()
+    assert not [line for line in one.said if line.startswith("kept")]
+    _update(one)
+    one.edit("machineType: g2-standard-24", "machineType: g2-standard-48")
+    one.edit("count: 2}", "count: 4}")
+    one.up()
+    assert one.said[-2:] == [
+        f"kept    revision {REVISION} on {DISK}: about $174.08 a month; --prune takes it away",
+        f"kept    node pool {POOL}, at least 1 nodes: about $1460.00 a month; --prune takes it away",
+    ]
+    one.said.clear()
+    one.up(prune=True)
+    assert not [line for line in one.said if line.startswith("kept")]
+
+
 def test_a_disk_in_use_is_not_deleted(one: Upper) -> None:
     one.up()
     _update(one)
