@@ -11,7 +11,8 @@ from pylib.up.site import Site
 
 def install(site: Site) -> None:
     """Install or upgrade, and wait until it serves."""
-    options = Options(timeout=site.wishes.timeout, create_namespace=True)
+    wishes = site.wishes
+    options = Options(timeout=wishes.timeout, create_namespace=True, take_over=wishes.take_over)
     release = release_of_config(site.file)
     install_release(release, site.kube, kubeconfig=site.kubeconfig, options=options, say=site.say)
 
@@ -33,5 +34,5 @@ def _helm(site: Site) -> HelmRelease:
         name=release.name,
         namespace=release.namespace,
         kubeconfig=site.kubeconfig,
-        context=site.kube.context,
+        context=None if site.kube.context == "in-cluster" else site.kube.context,
     )

@@ -21,13 +21,15 @@ from pylib.provision.action import Action
 @dataclass(frozen=True)
 class Wishes:
     """What the command line says beyond the config: how to bake, a bucket for the VMs' logs,
-    whether what nothing uses any more goes, and a context that was named."""
+    whether what nothing uses any more goes, a context that was named, and whether a pending helm
+    operation is known to be dead."""
 
     bake: Options
     log_bucket: str | None = None
     prune: bool = False
     timeout: float | None = None
     context: str | None = None
+    take_over: bool = False
 
 
 @dataclass

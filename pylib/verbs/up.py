@@ -43,6 +43,11 @@ def up_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubeconfig", type=Path, help="default: KUBECONFIG, or ~/.kube/config")
     parser.add_argument("--context", help="context of the kubeconfig; default: the current one")
     parser.add_argument("--install-timeout", type=float, help="seconds until the release serves")
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="end an interrupted helm operation at once; only when you know that no helm runs",
+    )
     parser.add_argument("--output", choices=["text", "json"], default="text", help="of a plan")
     parser.add_argument(
         "--print",
@@ -111,5 +116,6 @@ def _site(args: argparse.Namespace, out: TextIO) -> Site:
         prune=args.prune,
         timeout=args.install_timeout,
         context=args.context,
+        take_over=args.take_over,
     )
     return site_of(args, out, wishes)
