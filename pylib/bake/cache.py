@@ -80,6 +80,11 @@ class CacheRecipe:
             raise BakeError(f"the guest reported success without these images or digests: {named}")
         return Content(report.digest, size, {"images": images})
 
+    def alike(self, found: Content, wanted: Content) -> bool:
+        """Whether the list of images is the same: the digest is that of the trees."""
+        known = wanted.parts.get("images")
+        return known is None or sorted(found.parts["images"]) == sorted(known)
+
     def labels(self, content: Content) -> dict[str, str]:
         """Name and tag without dots, and 12 hex digits of the digest, for as many images as labels
         allow."""

@@ -12,12 +12,11 @@ from pylib.bake.plan import Bake, Run
 from pylib.bake.publish import About, publish
 from pylib.bake.recipe import Content, described, description
 from pylib.bake.target import Target
-from pylib.bake.watch import Report, until_stopped, watch
+from pylib.bake.watch import Report, console, until_stopped, watch
 from pylib.bake.workbench import DISK_SECONDS, IMAGE_SECONDS, VM_SECONDS, Workbench
 from pylib.cloud.api import Compute
 from pylib.cloud.faults import CallError
 from pylib.cloud.records import Disk, Image, InstanceSpec
-from pylib.cloud.redact import redact
 from pylib.errors import BakeError
 
 Pack = Callable[[Mapping[str, Any]], Mapping[str, str]]
@@ -208,12 +207,21 @@ def _verified(stage: Stage, boot: str, wanted: Content | None) -> Content:
     job = {**run.guest_job(check=True), "verify": {"digest": digest}}
     _machine(stage, "check-vm", run.machine(boot, stage.pack(job), check=True))
     report = _watched(stage, "check", run.check_vm, str(job["nonce"]))
+    content = _checked(run, report, wanted)
+    bench.note("check", "done", **content.data())
+    return content
+
+
+def _checked(run: Run, report: Report, wanted: Content | None) -> Content:
+    """What the check found, which must be ``wanted`` where that is known."""
+    recipe, name = run.bake.recipe, run.bake.image_name
     if wanted is None:
-        wanted = run.bake.recipe.content(report)
-    elif report.digest != wanted.digest:
-        said = f"image {run.bake.image_name} holds {report.digest or 'nothing'}, not {digest}"
+        return recipe.content(report)
+    if report.digest != wanted.digest:
+        said = f"image {name} holds {report.digest or 'nothing'}, not {wanted.digest}"
         raise BakeError(f"{said}; nothing was published.")
-    bench.note("check", "done", **wanted.data())
+    if not recipe.alike(recipe.content(report), wanted):
+        raise BakeError(f"image {name} names other contents than it holds; nothing was published.")
     return wanted
 
 
@@ -246,7 +254,7 @@ def _log(stage: Stage, vm: str) -> None:
         return
     name = f"{stage.run.id}/{vm}.log"
     try:
-        text = redact(stage.compute.serial(stage.run.zone, vm, 0).text)
+        text = console(stage.compute, stage.run.zone, vm)
         stage.compute.put_object(bucket, name, text)
     except CallError as error:
         stage.say(Step("log", f"no log in gs://{bucket}/{name}: {error.detail}"))

@@ -68,6 +68,9 @@ class Recipe(Protocol):
         Raises BakeError when that is not what was asked for: such a report is no success.
         """
 
+    def alike(self, found: Content, wanted: Content) -> bool:
+        """Whether two contents of one digest agree in what that digest does not cover."""
+
     def labels(self, content: Content) -> Mapping[str, str]:
         """Labels of the image that tell what is inside."""
 

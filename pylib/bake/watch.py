@@ -109,13 +109,22 @@ def until_stopped(compute: Compute, zone: str, vm: str) -> None:
         clock.sleep(POLL_SECONDS)
 
 
+def console(compute: Compute, zone: str, vm: str) -> str:
+    """Serial output that is kept, without secrets; raises CallError.
+
+    The service keeps the last MB: of a line whose start is gone nobody can tell that it held one.
+    """
+    found = compute.serial(zone, vm, 0)
+    text = found.text.partition("\n")[2] if found.start > 0 else found.text
+    return redact(text)
+
+
 def tail(compute: Compute, zone: str, vm: str) -> str:
     """Last lines of the serial output, on lines of their own; nothing when there are none."""
     try:
-        text = redact(compute.serial(zone, vm, 0).text)
+        lines = console(compute, zone, vm).splitlines()[-TAIL_LINES:]
     except CallError:
         return ""
-    lines = text.splitlines()[-TAIL_LINES:]
     return "".join(["\n    last lines of its serial output:", *(f"\n    | {it}" for it in lines)])
 
 
