@@ -10,6 +10,7 @@ import pytest
 
 from pylib.cloud.gcp import connect
 from pylib.emulator import Emulator, ManualClock, Settings
+from pylib.up import down as downs
 from pylib.up import release as releases
 from tests.cloud import emulated_bake
 from tests.cloud.emulated import Bench, Raw, started
@@ -41,12 +42,20 @@ def bench(tmp_path: Path) -> Iterator[emulated_bake.Bench]:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Values of each release that ``up`` brings into the cluster, which is none."""
+    """Values of each release that ``up`` brings into the cluster, which only remembers it."""
     found: list[Any] = []
 
     def install(release: Any, kube: Any, **_: Any) -> None:
+        kube.install()
         found.append(release.values)
-        kube.installed()
+
+    def is_installed(site: Any) -> bool:
+        return bool(site.kube.has_release)
+
+    def uninstall(site: Any) -> None:
+        site.kube.uninstall()
 
     monkeypatch.setattr(releases, "install_release", install)
+    monkeypatch.setattr(downs, "is_installed", is_installed)
+    monkeypatch.setattr(downs, "uninstall", uninstall)
     return found
