@@ -37,6 +37,7 @@ Answer = RESTResponse
 """An answer whose body is still to be read."""
 
 FIRST_ERROR = 400
+_FORBIDDEN = 403
 NOT_FOUND = 404
 _GONE = 410
 _BUSY = (429, 503)
@@ -229,7 +230,13 @@ def _refused_handshake(reason: str, what: str) -> KubeError:
     match = _HANDSHAKE.search(reason)
     if match is None:
         return KubeError(f"{what}: {reason[:400]}", reason="Unreachable")
-    return refused(int(match[1]), match[3] or match[2], what)
+    error = refused(int(match[1]), match[3] or match[2], what)
+    if error.status != _FORBIDDEN:
+        return error
+    # Who may get pods/exec, and not create it, is refused without a reason.
+    said = str(error).removesuffix(f" (HTTP {_FORBIDDEN})").rstrip(": ")
+    message = f"{said}. It takes the right to create pods/exec. (HTTP {_FORBIDDEN})"
+    return KubeError(message, status=error.status, reason=error.reason)
 
 
 def _exit_code(end: str) -> int | None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pylib.accept.reading import Google
     from pylib.config.model import Config
 
-_CALL_SECONDS = 30.0
-"""How long a call to Google Cloud is tried: what does not answer is said to be unchecked."""
+_CALL_SECONDS, _TRIES = 10.0, 3
+"""How long and how often a call to Google Cloud is tried: what does not answer is unchecked."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def _cloud(config: Config, endpoint: str | None) -> Read[Google]:
     from pylib.cloud.retry import Policy
 
     try:
-        policy = Policy(limit=_CALL_SECONDS)
+        policy = Policy(tries=_TRIES, limit=_CALL_SECONDS)
         return Read[Google](connect(config.project, endpoint=endpoint, policy=policy))
     except CloudError as error:
         return Read[Google](None, " ".join(str(error).split()))

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from pylib.accept.found import ready_pods
+from pylib.accept.inside import look
 from pylib.errors import KubeError
 from pylib.kube import Kube
+from pylib.snapshot import take
 from tests.cluster.bed.bed import Bed
-from tests.cluster.release import Helm
+from tests.cluster.release import NAME, Helm
 from tests.cluster.serving import FIRST, ONE, Stage
+from tests.cluster.test_serving import keyed, secret
 
 
 @pytest.fixture
@@ -40,3 +44,17 @@ def test_a_pod_that_is_not_there_is_refused_with_the_servers_words(
     with pytest.raises(KubeError, match="not found") as caught:
         kube.execute("absent", namespace, "vllm", ["true"])
     assert (caught.value.status, caught.value.reason) == (404, "NotFound")
+
+
+@pytest.mark.parametrize("form", ["file", "env"])
+def test_a_completion_is_asked_for_inside_the_pod_with_the_key_that_lies_there(
+    bed: Bed, namespace: str, helm: Path, tmp_path: Path, form: str
+) -> None:
+    with Stage(bed, namespace, Helm(helm, bed), tmp_path) as stage:
+        bed.kube.create(secret(namespace, "sesame\n"))
+        stage.install(FIRST, keyed(form))
+        snapshot = take(bed.kube, NAME, namespace)
+        [pod] = ready_pods(snapshot)
+        found = look(bed.kube, snapshot, pod, 10).completion.found
+        assert found is not None
+        assert (found.whole.status, found.whole.text) == (200, FIRST)

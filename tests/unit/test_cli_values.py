@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -191,8 +192,9 @@ def test_help_lists_the_verbs_in_the_order_of_the_flow(capsys: pytest.CaptureFix
         main(["--help"])
     assert caught.value.code == 0
     said = capsys.readouterr().out
-    listed = [line.split()[0] for line in said.splitlines() if line.startswith("    ")]
+    listed = re.findall(r"^    (\w+)", said, re.MULTILINE)
     assert " ".join(listed) == (
-        "init doctor bake gc values render validate install observe emulator bench"
+        "init doctor plan bake up down gc status values render validate install observe accept "
+        "emulator bench"
     )
     assert "Exit codes: 0 done, 1 findings, 2 usage or config" in said
