@@ -19,6 +19,9 @@ Holder = Literal["project", "bucket"]
 class Serving(Cloud, Inventory, Protocol):
     """Node pools, services, buckets, and who may do what."""
 
+    def identify_pods(self, location: str, name: str) -> Operation:
+        """Turn Workload Identity of a cluster on."""
+
     def pools(self, location: str, cluster: str) -> tuple[NodePool, ...]:
         """Node pools of a cluster; none when there is no such cluster."""
 

@@ -8,8 +8,10 @@ from pylib.errors import Problem
 from pylib.facts import gke_bake
 from pylib.provision.action import Action, Verb
 from pylib.provision.roles import Grant, plan_grant, wanted_grants
+from pylib.up import acts
 from pylib.up.site import Site, Stage
 
+CLUSTER_SECONDS = 3600.0
 ETAG_TRIES = 20
 ETAG_PAUSE = 1.0
 """A policy that others change at the same time is read and written anew, so many times."""
@@ -59,7 +61,8 @@ class LogBucket(Stage):
 
 
 class TheCluster(Stage):
-    """The cluster, which is checked and never made or changed."""
+    """The cluster, which is checked and never made; only one that does not exist for itself alone
+    (``existing: false``) gets Workload Identity, without which no pod may read metrics."""
 
     def plan(self, site: Site) -> list[Action]:
         """Whether it is there, runs, and gives pods identities."""
@@ -74,11 +77,22 @@ class TheCluster(Stage):
         if found.status not in {"RUNNING", "RECONCILING"}:
             message = f"cluster {name} is {found.status}"
             site.problems.append(Problem("cluster", message, "Wait until it runs."))
-        if not found.workload_pool:
-            line = gcloud.turn_workload_identity_on(project, place, name)
-            message = f"cluster {name} has no Workload Identity, so that no pod may read metrics"
-            site.problems.append(Problem("cluster", message, f"Turn it on: {line}"))
-        return [Action(Verb.CHECK, "cluster", name, f"GKE {found.version}, {found.status}")]
+        about = f"GKE {found.version}, {found.status}"
+        if found.workload_pool:
+            return [Action(Verb.CHECK, "cluster", name, about)]
+        line = gcloud.turn_workload_identity_on(project, place, name)
+        why = "has no Workload Identity, so that no pod may read metrics"
+        if not config.cluster.existing:
+            return [Action(Verb.CHANGE, "cluster", name, why, (line,))]
+        site.problems.append(Problem("cluster", f"cluster {name} {why}", f"Turn it on: {line}"))
+        return []
+
+    def act(self, site: Site, action: Action) -> None:
+        """Turn it on; the control plane is busy with it for some minutes."""
+        place = site.location
+        acts.patiently(
+            site.cloud, lambda: site.cloud.identify_pods(place, action.name), CLUSTER_SECONDS
+        )
 
 
 class Roles(Stage):

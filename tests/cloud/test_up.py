@@ -10,6 +10,7 @@ import pytest
 
 from pylib.errors import ConfigError
 from pylib.lock import Lock, LockedRevision, load_lock, lock_path
+from tests.cloud.emulated import Raw
 from tests.cloud.fake_parts import MANIFEST
 from tests.cloud.upping import PROJECT, Upper, upper
 
@@ -202,9 +203,10 @@ def test_what_is_kept_for_the_way_back_is_said_with_its_cost(one: Upper) -> None
     one.edit("machineType: g2-standard-24", "machineType: g2-standard-48")
     one.edit("count: 2}", "count: 4}")
     one.up()
+    pool = f"node pool {POOL} (nodes: 1 or more)"
     assert one.said[-2:] == [
         f"kept    revision {REVISION} on {DISK}: about $174.08 a month; --prune takes it away",
-        f"kept    node pool {POOL}, at least 1 nodes: about $1460.00 a month; --prune takes it away",
+        f"kept    {pool}: about $1460.00 a month; --prune takes it away",
     ]
     one.said.clear()
     one.up(prune=True)
@@ -322,3 +324,29 @@ def test_a_cluster_that_is_not_there_is_said_with_the_command_that_makes_it(one:
         one.plan()
     assert "there is no cluster other in us-central1" in str(caught.value)
     assert "gcloud container clusters create other --project=my-project" in str(caught.value)
+
+
+def _without_identity(one: Upper) -> None:
+    path = "/v1/projects/my-project/locations/us-central1/clusters"
+    Raw(one.emulator.url).post(path, {"cluster": {"name": "plain"}})
+    one.cloud.clock.sleep(60)
+    one.edit("cluster: {name: vllm-cluster}", "cluster: {name: plain, existing: false}")
+
+
+def test_workload_identity_is_turned_on_where_the_cluster_is_the_releases_own(one: Upper) -> None:
+    _without_identity(one)
+    assert "change  cluster plain: has no Workload Identity, so that no pod may read metrics" in (
+        one.plan()
+    )
+    one.up()
+    found = one.cloud.cluster("us-central1", "plain")
+    assert found is not None
+    assert found.workload_pool == "my-project.svc.id.goog"
+    assert one.plan() == []
+
+
+def test_an_existing_cluster_without_it_is_left_as_it_is_and_said(one: Upper) -> None:
+    _without_identity(one)
+    one.edit(", existing: false", "")
+    with pytest.raises(ConfigError, match="cluster plain has no Workload Identity"):
+        one.up()

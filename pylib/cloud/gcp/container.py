@@ -40,6 +40,21 @@ class ContainerCalls:
         )
         return None if found is None else convert_pools.cluster(found)
 
+    def identify_pods(self, location: str, name: str) -> Operation:
+        """Turn Workload Identity of a cluster on."""
+        pool = f"{self._transport.project}.svc.id.goog"
+        request = gke.UpdateClusterRequest(
+            name=self._cluster_path(location, name),
+            update=gke.ClusterUpdate(
+                desired_workload_identity_config=gke.WorkloadIdentityConfig(workload_pool=pool)
+            ),
+        )
+        what = f"clusters.update {name}"
+        done = self._transport.call(
+            what, lambda: self._clusters.update_cluster(request=request, **ONCE)
+        )
+        return convert_pools.operation(self._transport.project, f"locations/{location}", what, done)
+
     def pools(self, location: str, cluster: str) -> tuple[NodePool, ...]:
         """Node pools of a cluster; none when there is no such cluster."""
         path = self._cluster_path(location, cluster)
