@@ -26,7 +26,7 @@ def kept(site: Site) -> Iterator[str]:
         )
     for pool in old_pools(site):
         least = pool.least * len(pool.zones)
-        yield _line(f"node pool {pool.name}, at least {least} nodes", [pool_month(pool)])
+        yield _line(f"node pool {pool.name} (nodes: {least} or more)", [pool_month(pool)])
 
 
 def _line(what: str, months: list[float | None]) -> str:

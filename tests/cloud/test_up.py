@@ -124,6 +124,7 @@ def test_other_limits_scale_the_pool_and_nothing_else(one: Upper) -> None:
     assert one.plan() == []
 
 
+@pytest.mark.fault("C13")
 def test_another_image_is_another_pool_and_the_old_one_stays_until_it_may_go(
     one: Upper, installed: list[Any]
 ) -> None:
