@@ -9,7 +9,8 @@
     ├── KubeError           7   the cluster cannot be reached, or its API server refused a request
     ├── InstallError        8   a release did not become ready, or the cluster is not fit for it
     ├── CloudError          9   Google Cloud refused a call, or cannot be reached
-    └── BakeError          10   a disk image could not be made; none was published
+    ├── BakeError          10   a disk image could not be made; none was published
+    └── ProvisionError     11   a pool, disk, role or cluster object could not be made or removed
 
 Exit code 0 is done, 1 is findings (``validate``), 130 is interrupted.  A message says what
 happened, with which value, and what to do next; it is what the user reads, there is no traceback.

@@ -27,6 +27,7 @@ def test_each_class_has_an_exit_code_of_its_own() -> None:
         "InstallError": 8,
         "CloudError": 9,
         "BakeError": 10,
+        "ProvisionError": 11,
     }
     taken = [*codes.values(), errors.EXIT_OK, errors.EXIT_FINDINGS, errors.EXIT_INTERRUPTED]
     assert len(set(taken)) == len(taken)
