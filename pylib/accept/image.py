@@ -55,7 +55,7 @@ def log_filter(snapshot: Snapshot, project: str, node: str) -> str:
     conditions = [
         f'logName="projects/{project}/logs/gcfs-snapshotter"',
         f'resource.labels.node_name="{node}"',
-        'jsonPayload.MESSAGE:"secondary boot disk caching"',
+        '"secondary boot disk caching"',  # in whichever field the text is
         *([f'timestamp>="{since}"'] if since else []),
     ]
     return " AND ".join(conditions)
@@ -164,6 +164,5 @@ def _streams(snapshot: Snapshot, node: str, image: str) -> bool:
 def _read_log(evidence: Evidence, node: str) -> str:
     project = evidence.config.project
     which = log_filter(evidence.snapshot, project, node)
-    return (
-        f"gcloud logging read '{which}' --project={project} --format='value(jsonPayload.MESSAGE)'"
-    )
+    fields = "--format='value(jsonPayload.MESSAGE,textPayload)'"
+    return f"gcloud logging read '{which}' --project={project} {fields}"
