@@ -17,6 +17,7 @@ from pylib.cloud.records import Disk as Found
 from pylib.cloud.records import DiskSpec
 from pylib.config.model import Config, Disk
 from pylib.errors import Problem
+from pylib.facts.disks import DISK_TYPES
 from pylib.lock import LockedDisk, LockedRevision
 from pylib.provision.action import Action, Verb
 from pylib.provision.owned import ours
@@ -83,6 +84,19 @@ def plan_disks(
         else:
             action = Action(Verb.REUSE, "disk", f"{spec.name} in {spec.zone}", spec=spec)
             yield Made(cell.key, spec, action)
+
+
+def reader_problems(config: Config) -> Iterator[Problem]:
+    """Cells that may get more nodes than their disk takes readers; each node attaches it once."""
+    weights = config.weights
+    if not isinstance(weights, Disk):
+        return
+    readers = DISK_TYPES[weights.type].readers
+    for index, cell in enumerate(config.cells):
+        if readers.count is not None and readers.source.confirmed and cell.maxNodes > readers.count:
+            message = f"{cell.maxNodes} nodes are more than may read one {weights.type} at a time"
+            fix = f"Write at most {readers.count}, or let another cell or disk type take the rest."
+            yield Problem(f"cells[{index}].maxNodes", message, fix)
 
 
 def _create(config: Config, spec: DiskSpec, known: LockedDisk | None) -> Action:

@@ -145,6 +145,10 @@ def _own(
 
 
 def _kept(project: str, spec: PoolSpec, there: NodePool) -> Action:
+    if there.status == "STOPPING":
+        line = gcloud.create_pool(project, spec)
+        why = "the one of that name is being deleted"
+        return Action(Verb.CREATE, "node pool", spec.name, why, (line,), spec=spec)
     if there.status in BROKEN:
         why = f"{there.status}: {there.message or 'no reason given'}"
         lines = (gcloud.delete_pool(project, spec), gcloud.create_pool(project, spec))

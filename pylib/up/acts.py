@@ -21,6 +21,8 @@ TRIES = 12
 PAUSE = 10.0
 _AGAIN = frozenset({Kind.NOT_READY, Kind.RATE, Kind.CONDITION, Kind.TRANSIENT})
 _LOOK = frozenset({Kind.EXISTS, Kind.UNKNOWN})
+_THERE = frozenset({"RUNNING", "RECONCILING"})
+"""A pool that is being changed, by an upgrade of its nodes for hours, has nodes all the while."""
 
 
 def patiently(cloud: Serving, start: Callable[[], Operation], seconds: float) -> None:
@@ -45,7 +47,7 @@ def make_disk(cloud: Serving, spec: DiskSpec) -> Disk:
         # A new request each time: the old one's id would repeat its end.
         patiently(cloud, lambda: cloud.insert_disk(spec, str(uuid.uuid4())), DISK_SECONDS)
     except CallError as error:
-        if error.kind not in _LOOK:
+        if error.kind not in _LOOK or cloud.disk(spec.zone, spec.name) is None:
             raise
     end = cloud.clock.monotonic() + DISK_SECONDS
     while True:
@@ -105,19 +107,22 @@ def delete_image(cloud: Serving, image: Image) -> None:
 
 def make_pool(cloud: Serving, spec: PoolSpec) -> NodePool:
     """The pool, with its first nodes.  Raises CallError and :class:`ProvisionError`."""
+    _until_gone(cloud, spec)
+    why = ""
     try:
         patiently(cloud, lambda: cloud.insert_pool(spec), POOL_SECONDS)
     except CallError as error:
         found = cloud.pool(spec)
         if found is None or (error.kind not in _LOOK and found.status not in BROKEN):
             raise
-    return _settled(cloud, spec)
+        why = "" if error.kind in _LOOK else error.detail
+    return settled(cloud, spec, why)
 
 
 def scale_pool(cloud: Serving, spec: PoolSpec) -> None:
     """Set the pool's limits.  Raises CallError and :class:`ProvisionError`."""
     patiently(cloud, lambda: cloud.scale_pool(spec), POOL_SECONDS)
-    _settled(cloud, spec)
+    settled(cloud, spec)
 
 
 def delete_pool(cloud: Serving, spec: PoolSpec) -> None:
@@ -129,7 +134,20 @@ def delete_pool(cloud: Serving, spec: PoolSpec) -> None:
             raise
 
 
-def _settled(cloud: Serving, spec: PoolSpec) -> NodePool:
+def _until_gone(cloud: Serving, spec: PoolSpec) -> None:
+    """Wait while a pool of that name is being deleted, as an earlier run may have left it."""
+    end = cloud.clock.monotonic() + POOL_SECONDS
+    while (found := cloud.pool(spec)) is not None and found.status == "STOPPING":
+        if cloud.clock.monotonic() > end:
+            raise ProvisionError(f"{spec.path} is still being deleted; see its operations.")
+        cloud.clock.sleep(PAUSE)
+
+
+def settled(cloud: Serving, spec: PoolSpec, why: str = "") -> NodePool:
+    """The pool once it runs; ``why`` is what its operation said of one that has no nodes.
+
+    Raises CallError and :class:`ProvisionError`.
+    """
     end = cloud.clock.monotonic() + POOL_SECONDS
     while True:
         found = cloud.pool(spec)
@@ -137,11 +155,11 @@ def _settled(cloud: Serving, spec: PoolSpec) -> NodePool:
             raise ProvisionError(f"{spec.path} was to be there, and is not.")
         if found.status in BROKEN:
             raise ProvisionError(
-                f"{spec.path} is {found.status}: {found.message or 'no reason given'}\n"
+                f"{spec.path} is {found.status}: {why or found.message or 'no reason given'}\n"
                 "    Mend the reason (quota, another zone or machine type), then run the same "
                 "command again: it makes the pool anew."
             )
-        if found.status == "RUNNING":
+        if found.status in _THERE:
             return found
         if cloud.clock.monotonic() > end:
             raise ProvisionError(f"{spec.path} is still {found.status}; see its operations.")

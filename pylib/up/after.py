@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 
 from pylib.bake.lockfile import keep_disk, keep_pool, keep_spare, make_current
@@ -10,7 +11,13 @@ from pylib.config.model import Cell, Disk
 from pylib.errors import Problem, ProvisionError
 from pylib.lock import LockedRevision
 from pylib.provision.action import Action, Verb
-from pylib.provision.disks import Made, fitting_revision, locked_disk, plan_disks
+from pylib.provision.disks import (
+    Made,
+    fitting_revision,
+    locked_disk,
+    plan_disks,
+    reader_problems,
+)
 from pylib.provision.objects import plan_objects, wanted_objects
 from pylib.provision.pools import Chosen, plan_pools
 from pylib.up import acts, release
@@ -26,6 +33,7 @@ class Pools(Stage):
     def plan(self, site: Site) -> list[Action]:
         """Make, scale or take the pools as they are."""
         chosen = chosen_pools(site)  # strangers are in the way whatever is baked
+        site.problems += _machine_problems(site)
         if "image" in site.pending:
             return [
                 _later("node pool", f"of cell {it.key} in {it.zone}") for it in _own_pools(site)
@@ -42,8 +50,10 @@ class Pools(Stage):
             acts.make_pool(site.cloud, action.spec)
 
     def settle(self, site: Site) -> None:
-        """Note the names that are not the config's, for the values."""
+        """Wait for what an earlier run began, and note the names that are not the config's."""
         for it in chosen_pools(site):
+            if it.action.verb is Verb.REUSE:
+                acts.settled(site.cloud, it.spec)
             plain = next(cell.nodePool for cell in site.config.cells if cell.key == it.cell)
             name = plain.name if plain else ""
             keep_pool(site.lock_file, site.file.name, it.cell, it.spec.name, name)
@@ -57,6 +67,7 @@ class Disks(Stage):
         weights = site.config.weights
         if not isinstance(weights, Disk):
             return []
+        site.problems += reader_problems(site.config)
         if "weights" in site.pending:
             names = (f"of cell {cell.key} in {cell.zone}" for cell in site.config.cells)
             return [_later("disk", name) for name in names]
@@ -108,6 +119,19 @@ def fitting(site: Site) -> LockedRevision | None:
     """The revision whose disks are as the config asks for, whether they are made or not."""
     found = wanted_revision(site.config, site.lock(), site.wishes.bake.shards)
     return None if found is None else fitting_revision(found, site.config)
+
+
+def _machine_problems(site: Site) -> Iterator[Problem]:
+    """Cells whose zone does not have their machine type; which zones of the region have it."""
+    for index, cell in enumerate(site.config.cells):
+        existing = cell.nodePool is not None and cell.nodePool.existing
+        if existing or site.cloud.machine_type(cell.zone, cell.machineType) is not None:
+            continue
+        zones = site.cloud.zones(site.config.region)
+        have = [it for it in zones if site.cloud.machine_type(it, cell.machineType) is not None]
+        message = f"zone {cell.zone} has no {cell.machineType}"
+        fix = f"Write one of {', '.join(have)}." if have else "Choose another machine type."
+        yield Problem(f"cells[{index}].zone", message, fix)
 
 
 def _own_pools(site: Site) -> list[Cell]:

@@ -1,4 +1,4 @@
-"""Every fault that a bake must survive has a test; tests name theirs by ``pytest.mark.fault``."""
+"""Every fault that a bake and ``up`` must survive has a test, by ``pytest.mark.fault``."""
 
 from __future__ import annotations
 
@@ -46,6 +46,8 @@ FAULTS = {
     "B32": "a node pool without nodes, or a cluster that is busy",
     "B33": "an IAM policy changes under way",
     "B34": "the service shows its state late",
+    "C13": "a node pool that is pinned to an old image",
+    "C14": "more nodes than may read one disk",
     "G1": "a disk that cannot be unmounted",
     "G2": "a script that is killed before it unmounts",
     "G3": "data that is in the page cache only",
