@@ -115,6 +115,12 @@ _REASONS = {
 # kubernetes-sigs/gcp-compute-persistent-disk-csi-driver pkg/gce-cloud-provider/compute/gce.go and
 # https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-api-errors.
 
+_WORDED = {
+    "incompatible operation": Kind.NOT_READY,  # of a cluster that another change holds
+    "Insufficient regional quota": Kind.QUOTA,  # GKE's, with 403 as for a permission
+}
+"""What only the message tells."""
+
 _STATUSES = {
     401: Kind.CREDENTIALS,
     403: Kind.DENIED,
@@ -167,8 +173,9 @@ def kind_of(reason: str, status: int, message: str = "") -> Kind:
         return Kind.STOCKOUT
     if "constraints/" in message and status in (0, 400, 403, 412):
         return Kind.POLICY
-    if "incompatible operation" in message:  # of a cluster that another change holds
-        return Kind.NOT_READY
+    for words, kind in _WORDED.items():
+        if words in message:
+            return kind
     if word in _REASONS:
         return _REASONS[word]
     if status >= 500:

@@ -176,6 +176,7 @@ def _finish(world: World, ref: Ref, operation: Json) -> None:
         again = world.now() + later.seconds
         world.jobs.add("operation-end", ref.path, again, {"ref": list(ref)})
     except OperationFailedError as error:
+        operation["_error"] = {"code": error.code, "message": error.message}
         with world.store.transaction():
             acts.failed(world, operation)
             _fail(operation, error)
