@@ -29,6 +29,7 @@ from tests.cloud.gcloud import Gcloud, needs_gcloud
 pytestmark = needs_gcloud
 
 DIFFERENCES = {
+    ("container.clusters.update", "name"): "gcloud says in the body too what the path says",
     ("container.nodePools.create", "parent"): "gcloud says in the body too what the path says",
     (
         "compute.disks.insert",
@@ -106,6 +107,10 @@ def _id(number: int) -> str:
 
 CASES: dict[str, tuple[Call, str]] = {
     **{kind: (call, line) for kind, call, line in _made()},
+    "identities of pods": (
+        partial(GoogleCloud.identify_pods, location="us-central1", name="demo"),
+        lines.turn_workload_identity_on(PROJECT, "us-central1", "demo"),
+    ),
     "a service": (
         partial(GoogleCloud.enable, service="monitoring.googleapis.com"),
         lines.enable_service(PROJECT, "monitoring.googleapis.com"),
