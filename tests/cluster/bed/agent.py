@@ -2,7 +2,7 @@
 
 Its nodes are those labelled ``bed/run-by: agent``.  Real: processes, signals, exit codes, HTTP
 probes with their periods and thresholds, preStop, grace periods, restarts with back-off, config
-maps, secrets, claims and attachments, logs, exec, status, conditions and events in the kubelet's words.
+maps, secrets, claims, attachments, logs, exec, status, conditions, events in the kubelet's words.
 Simulated: images (``vllm`` is server.py, ``python3`` this Python), mounts and users (see
 agent_volumes.py), the pod network (a pod that is told 10.x.y.z listens on 127.x.y.z), GPUs.
 """
