@@ -134,6 +134,17 @@ def _permissions(cloud: Cloud, question: Question) -> Found:
     yield from _granted(cloud, place.project, wanted)
 
 
+def _up_permissions(cloud: Cloud, question: Question) -> Found:
+    """Who only bakes does without, so that nothing fails for want of them."""
+    project = question.config.project
+    missing = sorted(gke_bake.UP_PERMISSIONS - cloud.granted(project, gke_bake.UP_PERMISSIONS))
+    if missing:
+        text = f"up would also need, on {project}: {', '.join(missing)}"
+        yield Check("permissions of up", State.NOTE, text, "Grant them, or bake and install alone.")
+    else:
+        yield Check("permissions of up", State.OK, f"all on {project} are there")
+
+
 def _granted(cloud: Cloud, project: str, wanted: Iterable[str]) -> Found:
     names = frozenset(wanted)
     missing = sorted(names - cloud.granted(project, names))
@@ -280,6 +291,7 @@ _CHECKS: tuple[tuple[str, Callable[[Cloud, Question], Iterable[Check]]], ...] = 
     ("model", _model),
     ("apis", _apis),
     ("permissions", _permissions),
+    ("permissions of up", _up_permissions),
     ("machine type", _types),
     ("quota", _quota),
     ("network", _egress),

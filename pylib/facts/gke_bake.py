@@ -51,6 +51,27 @@ IMAGE_PERMISSIONS = frozenset(
 )
 """In the project of the images."""
 
+UP_PERMISSIONS = frozenset(
+    {
+        "compute.disks.create",
+        "compute.disks.delete",
+        "compute.disks.get",
+        "compute.disks.list",
+        "compute.disks.setLabels",
+        "container.clusters.get",
+        "container.clusters.update",
+        "container.operations.get",
+        "resourcemanager.projects.get",
+        "resourcemanager.projects.getIamPolicy",
+        "resourcemanager.projects.setIamPolicy",
+        "serviceusage.services.enable",
+        "serviceusage.services.get",
+    }
+)
+"""What ``up`` needs besides a bake's:
+https://cloud.google.com/kubernetes-engine/docs/reference/api-permissions and
+https://cloud.google.com/iam/docs/permissions-reference."""
+
 EXTERNAL_IP_PERMISSIONS = frozenset({"compute.subnetworks.useExternalIp"})
 
 GOOGLE_HOST = re.compile(r"(?:[a-z0-9-]+-docker\.pkg\.dev|(?:[a-z]+\.)?gcr\.io)/")

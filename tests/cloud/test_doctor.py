@@ -41,6 +41,7 @@ def test_a_project_that_is_ready_passes() -> None:
         "credentials",
         "apis",
         "permissions",
+        "permissions of up",
         "machine and disk type",
         "quota",
         "network",
@@ -187,3 +188,12 @@ def test_a_check_that_cannot_be_made_does_not_pass() -> None:
 def test_with_nothing_to_bake_only_what_serves_is_checked() -> None:
     cloud = FakeCloud(machine_types=set(), gateways=(), disabled={"compute.googleapis.com"})
     assert _bad(examine(cloud, Question(_config()))) == []
+
+
+def test_what_only_up_needs_is_a_note_and_no_failure() -> None:
+    cloud = FakeCloud()
+    cloud.missing.add("my-project/container.clusters.update")
+    found = {check.name: check for check in _examine(cloud)}
+    assert found["permissions of up"].state is State.NOTE
+    assert "container.clusters.update" in found["permissions of up"].text
+    assert _bad(tuple(found.values())) == []
