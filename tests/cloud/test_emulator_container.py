@@ -208,6 +208,50 @@ def test_what_else_a_cluster_could_change_is_refused(bench: Bench, update: Json)
     assert "is not supported." in answer.refusal[2]
 
 
+def test_a_clusters_update_scales_a_pool_or_gives_pods_identities(bench: Bench) -> None:
+    _create(bench)
+    scaling = {"enabled": True, "minNodeCount": 2, "maxNodeCount": 7}
+    update = {"desiredNodePoolId": "gpus", "desiredNodePoolAutoscaling": scaling}
+    _wait(bench, bench.raw.send("PUT", CLUSTER, {"update": update}).doc)
+    assert bench.raw.get(f"{POOLS}/gpus")["autoscaling"] == scaling
+    bench.raw.post(CLUSTER.rpartition("/")[0], {"cluster": {"name": "plain"}})
+    bench.clock.sleep(0)
+    plain = f"{CLUSTER.rpartition('/')[0]}/plain"
+    assert "workloadIdentityConfig" not in bench.raw.get(plain)
+    identity = {"workloadPool": f"{PROJECT}.svc.id.goog"}
+    update = {"desiredWorkloadIdentityConfig": identity}
+    _wait(bench, bench.raw.send("PUT", plain, {"update": update}).doc)
+    assert bench.raw.get(plain)["workloadIdentityConfig"] == identity
+
+
+_NAMED = {
+    "consumeReservationType": "SPECIFIC_RESERVATION",
+    "key": "compute.googleapis.com/reservation-name",
+    "values": ["mine"],
+}
+_FLEX = {"flexStart": True, "reservationAffinity": {"consumeReservationType": "NO_RESERVATION"}}
+
+
+@pytest.mark.parametrize(
+    ("bought", "said"),
+    [
+        ({"reservationAffinity": {**_NAMED, "values": []}}, "A specific reservation needs key"),
+        ({"reservationAffinity": _NAMED, "spot": True}, "Spot VMs cannot consume reservations"),
+        ({**_FLEX, "spot": True}, "Flex-start and Spot cannot be used together"),
+        ({**_FLEX, "reservationAffinity": _NAMED}, "requires reservation affinity NO_RESERVATION"),
+        ({**_FLEX, "maxRunDuration": "604801s"}, "Max run duration must be at most 604800s"),
+    ],
+)
+def test_ways_to_buy_nodes_that_exclude_each_other(bench: Bench, bought: Json, said: str) -> None:
+    assert said in _refused(bench, config={**GPU, **bought})[2]
+
+
+def test_flex_start_takes_no_repair(bench: Bench) -> None:
+    said = _refused(bench, config={**GPU, **_FLEX}, management={"autoRepair": True})[2]
+    assert "do not support node auto-repair" in said
+    assert "error" not in _create(bench, config={**GPU, **_FLEX})
+
+
 def test_a_missing_or_unfinished_image_ends_the_operation_with_an_error(bench: Bench) -> None:
     missing = {**GPU, "secondaryBootDisks": [{"diskImage": f"projects/{PROJECT}/global/images/no"}]}
     done = _create(bench, config=missing)

@@ -232,10 +232,25 @@ def test_a_pool_is_scaled_by_another_method_to_the_same_limits(two: Two, flex_st
         "desiredNodePoolId": pool.name,
         "desiredNodePoolAutoscaling": ours.body["autoscaling"],
     }
-    [pools] = {_limits(emulator, pool.name) for emulator in (two.ours, two.theirs)}
-    assert "7" in pools
+    shown = [_pool(emulator, pool.name) for emulator in (two.ours, two.theirs)]
+    assert shown[0] == shown[1]
+    assert 7 in shown[0]["autoscaling"].values()
 
 
-def _limits(emulator: Emulator, name: str) -> str:
+def _pool(emulator: Emulator, name: str) -> Any:
     path = f"/v1/projects/{PROJECT}/locations/us-central1/clusters/demo/nodePools/{name}"
-    return str(sorted(Raw(emulator.url).get(path)["autoscaling"].items()))
+    return {**Raw(emulator.url).get(path), "etag": ""}
+
+
+def test_a_pool_goes_and_a_cluster_comes_by_the_lines_that_say_so(two: Two) -> None:
+    pool = replace(POOL, name="short-lived")
+    make = partial(GoogleCloud.insert_pool, spec=pool)
+    two.both(make, lines.create_pool(PROJECT, pool))
+    gone = partial(GoogleCloud.delete_pool, spec=pool)
+    ours, theirs = two.both(gone, lines.delete_pool(PROJECT, pool))
+    assert _differ(ours, theirs) == set()
+    line = lines.create_cluster(PROJECT, "us-central1", "another", "default")
+    two.gcloud(line.removeprefix("gcloud "))
+    path = f"/v1/projects/{PROJECT}/locations/us-central1/clusters/another"
+    made = Raw(two.theirs.url).get(path)
+    assert made["workloadIdentityConfig"] == {"workloadPool": f"{PROJECT}.svc.id.goog"}
