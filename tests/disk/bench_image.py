@@ -88,7 +88,12 @@ class Made:
 def images(folder: Path, gib: float) -> dict[str, Made]:
     """The images by name, made in ``folder`` when they are not there."""
     listing = folder / "images.json"
-    wanted = {"gib": gib, "seed": SEED, "order": "folders", "layers": json.loads(json.dumps(LAYERS))}
+    wanted = {
+        "gib": gib,
+        "seed": SEED,
+        "order": "folders",
+        "layers": json.loads(json.dumps(LAYERS)),
+    }
     if listing.exists():
         found = json.loads(listing.read_text(encoding="utf-8"))
         if found["spec"] == wanted:
