@@ -145,14 +145,14 @@ def test_killed_in_bake_pool_and_helm_the_same_command_ends_as_an_undisturbed_on
 ) -> None:
     one.emulator.change(delays={"*": (0.0, 6.0)})
     chance = os.urandom(4)
-    bakes = ("compute.instances.insert", "compute.images.insert", "compute.disks.delete")
+    bakes = ("compute.instances.insert", "compute.images.insert", "compute.instances.delete")
     moments = (
-        at(one, bakes[chance[3] % 3]),
-        at(one, "container.nodePools.create"),
-        lambda: one.history()[-1:] == ["pending-install"],
+        (at(one, bakes[chance[3] % 3]), 0.5),
+        (at(one, "container.nodePools.create"), 0.5),
+        (lambda: bool(one.history()), 0.1),
     )
-    for moment, byte in zip(moments, chance, strict=False):
-        one.killed(moment, byte / 512)
+    for (moment, longest), byte in zip(moments, chance, strict=False):
+        one.killed(moment, longest * byte / 256)
 
     said = one.process()
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -201,11 +201,13 @@ class Whole:
         """Kill it, and the helm that it started, so many seconds after a moment."""
         process = self.start()
         try:
-            until(moment, 60, "it is under way")
+            until(lambda: moment() or process.poll() is not None, 60, "it is under way")
             time.sleep(later)
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            said = process.communicate()
+        assert process.returncode == -signal.SIGKILL, said
 
     def clients(self) -> Clients:
         """A steady stream of requests."""
