@@ -78,7 +78,11 @@ def _check_binding(world: World, binding: Json) -> None:
 
 
 def _check_pool(world: World, member: str) -> None:
-    """A workload identity pool of GKE is there once a cluster of the project uses it."""
+    """A workload identity pool of GKE is there once a cluster of the project uses it.
+
+    It goes by the project's number alone, says google-github-actions/auth#341; whether IAM refuses
+    the id, as here, or takes it for nobody, was not found.
+    """
     found = _POOL.fullmatch(member)
     if found is None:
         return
