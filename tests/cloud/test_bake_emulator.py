@@ -231,7 +231,8 @@ def test_doctor_finds_what_the_emulated_project_lacks(bench: Bench) -> None:
     found = examine(bench.cloud, Question(config, (bake,)))
 
     bad = [(check.name, check.text) for check in found if check.state is not State.OK]
-    assert [name for name, _ in bad] == ["apis", "permissions", "quota", "network"]
+    names = [name for name, _ in bad]
+    assert names == ["apis", "permissions", "permissions of up", "quota", "network"]
     assert bad[1][1] == f"missing on {PROJECT}: compute.disks.delete"
     bench.emulator.change(
         denied=frozenset(),
