@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,29 @@ INSERT = "compute.disks.insert"
 OFF = frozenset({"containerfilesystem.googleapis.com"})
 
 
-@pytest.fixture
-def one(tmp_path: Path, installed: list[Any]) -> Iterator[Upper]:
-    """An emulated project in which both images are baked."""
-    with upper(tmp_path, disabled_services=OFF) as found:
+@pytest.fixture(scope="module")
+def baked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an emulated project in which both images are baked."""
+    folder = tmp_path_factory.mktemp("baked")
+    with upper(folder, disabled_services=OFF) as found:
         found.bake()
+    return folder
+
+
+@pytest.fixture
+def one(baked: Path, tmp_path: Path, installed: list[Any]) -> Iterator[Upper]:
+    """A copy of it."""
+    shutil.copytree(baked, tmp_path, dirs_exist_ok=True, copy_function=_copy)
+    with upper(tmp_path, again=True, disabled_services=OFF) as found:
         yield found
+
+
+def _copy(source: str, target: str) -> None:
+    """An image's blocks, which never change, are not worth a copy."""
+    if Path(source).parent.name == "blocks":
+        os.link(source, target)
+    else:
+        shutil.copy(source, target)
 
 
 def _refused(one: Upper, kind: type[VfsError], **wishes: Any) -> str:
