@@ -7,6 +7,8 @@ import re
 SERVING_SERVICES = ("container.googleapis.com", "containerfilesystem.googleapis.com")
 """GKE, and image streaming, which secondary boot disks require:
 https://cloud.google.com/kubernetes-engine/docs/how-to/data-container-image-preloading."""
+READ_SERVICES = ("compute.googleapis.com", "container.googleapis.com")
+"""What is there can be seen only while these are on."""
 SERVICES = ("compute.googleapis.com", *SERVING_SERVICES)
 
 SECONDARY_BOOT_DISK_VERSION = "1.30.1-gke.1329000"

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pylib.errors import ConfigError
+from pylib.facts import gke_bake
 from pylib.journal import Journal
-from pylib.provision.action import Action
+from pylib.provision.action import Action, Verb
 from pylib.up.after import Disks, Objects, Pools, TheRelease
 from pylib.up.baking import ImageBake, WeightsBake
 from pylib.up.before import LogBucket, Roles, Services, TheCluster
@@ -35,6 +36,9 @@ def plan(site: Site) -> list[Action]:
     for stage in stages():
         actions = stage.plan(site)
         found += actions
+        if isinstance(stage, Services) and any(_is_read(it) for it in actions):
+            why = "what else is to do is known once these services are on"
+            return [*found, Action(Verb.CHECK, "project", site.config.project, why)]
         if isinstance(stage, ImageBake | WeightsBake) and any(it.changes for it in actions):
             site.pending.add(stage.kind)
     site.pending.clear()
@@ -59,6 +63,11 @@ def up(site: Site, confirm: Callable[[list[Action]], bool]) -> list[Action]:
             site.say(line)
         held.remove()
     return done
+
+
+def _is_read(action: Action) -> bool:
+    """Whether it turns a service on that the stages after it look into."""
+    return action.changes and action.name in gke_bake.READ_SERVICES
 
 
 def _run(stage: Stage, site: Site) -> list[Action]:

@@ -310,6 +310,16 @@ def test_services_that_are_off_are_turned_on(tmp_path: Path, installed: list[Any
         assert one.plan() == []
 
 
+def test_services_that_are_looked_into_are_turned_on_first(
+    tmp_path: Path, installed: list[Any]
+) -> None:
+    with upper(tmp_path, disabled_services=frozenset({"container.googleapis.com"})) as one:
+        assert one.plan() == ["create  service container.googleapis.com"]
+        done = one.up()
+        assert {it.kind for it in done} >= {"service", "node pool", "disk"}
+        assert one.plan() == []
+
+
 def test_a_log_bucket_is_made_and_the_vms_account_reads_the_models(one: Upper) -> None:
     account = f"bake@{PROJECT}.iam.gserviceaccount.com"
     one.up(log_bucket="bake-logs", bake={"service_account": account})
