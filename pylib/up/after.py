@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from dataclasses import replace
 
 from pylib.bake.lockfile import keep_disk, keep_pool, keep_spare, make_current
@@ -123,12 +124,13 @@ def fitting(site: Site) -> LockedRevision | None:
 
 def _machine_problems(site: Site) -> Iterator[Problem]:
     """Cells whose zone does not have their machine type; which zones of the region have it."""
+    has = cache(lambda zone, name: site.cloud.machine_type(zone, name) is not None)
     for index, cell in enumerate(site.config.cells):
         existing = cell.nodePool is not None and cell.nodePool.existing
-        if existing or site.cloud.machine_type(cell.zone, cell.machineType) is not None:
+        if existing or has(cell.zone, cell.machineType):
             continue
         zones = site.cloud.zones(site.config.region)
-        have = [it for it in zones if site.cloud.machine_type(it, cell.machineType) is not None]
+        have = [it for it in zones if has(it, cell.machineType)]
         message = f"zone {cell.zone} has no {cell.machineType}"
         fix = f"Write one of {', '.join(have)}." if have else "Choose another machine type."
         yield Problem(f"cells[{index}].zone", message, fix)
