@@ -148,8 +148,9 @@ def compared(rows: Sequence[Row]) -> str:
 
 
 def parts(cost: Cost) -> str:
-    """Seconds of the parts that took any."""
-    return ", ".join(f"{name} {took:.1f}" for name, took in cost.parts.items() if took >= 0.05)
+    """Seconds of the parts that took any, and the note."""
+    took = [f"{name} {took:.1f}" for name, took in cost.parts.items() if took >= 0.05]
+    return ", ".join([*took, cost.note] if cost.note else took)
 
 
 def grown(rows: Sequence[Row]) -> str:

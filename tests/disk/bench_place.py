@@ -29,7 +29,7 @@ _SPARE = 3 << 30
 class Cost:
     """``seconds`` of the whole and of ``parts``; ``cpu`` user and system seconds; ``peak_mib`` of
     the processes, shared pages counted once; ``written`` bytes that reached the disk,
-    ``allocated`` those that files and folders take there."""
+    ``allocated`` those that files and folders take there; ``note`` is printed with it."""
 
     seconds: float
     cpu: float
@@ -38,6 +38,7 @@ class Cost:
     allocated: int
     parts: Mapping[str, float] = field(default_factory=dict)
     checksums: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
 
 @contextlib.contextmanager

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import io
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from pylib.guest import pack
 from pylib.proc import run
 from tests.disk.bench_place import (
     Cost,
@@ -130,13 +136,27 @@ def payload(
             words[:0] = ["taskset", "--cpu-list", ",".join(map(str, cores))]
         parts.aside(prepare)
         with metadata.serving() as address, parts.of("all"):
-            settings = {"GCE_METADATA_HOST": address}
-            code = watch.start(words, folder=ROOT, settings=settings).wait()
+            settings = {"GCE_METADATA_HOST": address, **shipped}
+            code = watch.start(words, folder=folder, settings=settings).wait()
         if code != 0 or metadata.report.get("result") != "ok":
             raise AssertionError(f"the payload ended with {code}: {metadata.report}")
 
-    cost = _measured(folder, size, way)
-    return replace(cost, parts=metadata.report["facts"]["seconds"])
+    with tempfile.TemporaryDirectory() as temporary:
+        shipped = _unpacked(Path(temporary))
+        cost = _measured(folder, size, way)
+    facts = metadata.report["facts"]
+    return replace(cost, parts=facts["seconds"], note=f"inflate by {facts['inflate']}")
+
+
+def _unpacked(folder: Path) -> dict[str, str]:
+    """What a VM's metadata holds, as its startup script lays it out, and tells the payload."""
+    found = pack.metadata({})
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(found["vfs-payload"]))) as package:
+        package.extractall(folder)
+    inflate = folder / "inflate.so"
+    if "vfs-inflate" in found:
+        inflate.write_bytes(gzip.decompress(base64.b64decode(found["vfs-inflate"])))
+    return {"PYTHONPATH": str(folder), "VFS_INFLATE": str(inflate)}
 
 
 # ----------------------------------------------------------------------------------------- serial

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pylib.emulator.guest.loops import attach
+from pylib.guest.inflater import extension
 from pylib.guest.pack import downloader
-from pylib.guest.payload import main
+from pylib.guest.payload import isal, main
 from pylib.guest.payload.job import nonce_of
 from pylib.guest.payload.report import Report
 from pylib.proc import run
@@ -60,8 +61,11 @@ def job(device: str, *images: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def do(asked: Mapping[str, Any], work: Path, *prefix: str) -> dict[str, Any]:
-    """The last report of a job; ``prefix`` are words before the command, such as prlimit's."""
+def do(
+    asked: Mapping[str, Any], work: Path, *prefix: str, more: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The last report of a job; ``prefix`` are words before the command, such as prlimit's,
+    ``more`` is laid over its environment."""
     work.mkdir(exist_ok=True)
     out = work / "report.json"
     out.unlink(missing_ok=True)
@@ -74,7 +78,8 @@ def do(asked: Mapping[str, Any], work: Path, *prefix: str) -> dict[str, Any]:
         work,
     ]
     package = f"{ROOT}:{downloader().parent}"
-    done = run(words, ok_codes=tuple(range(256)), settings={"PYTHONPATH": package})
+    settings = {isal.SETTING: str(extension() or ""), "PYTHONPATH": package}
+    done = run(words, ok_codes=tuple(range(256)), settings={**settings, **(more or {})})
     report: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     assert done.code == (0 if report["result"] == "ok" else 3), done.stderr
     return {**report, "log": done.stderr}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from pylib.bake import watch
 from pylib.errors import BakeError
+from pylib.guest.inflater import extension
 from pylib.proc import run
 from tests.cloud.emulated import ZONAL
 from tests.disk.guest import do, job, loop
@@ -221,6 +223,28 @@ def test_a_vm_that_is_started_again_does_nothing_and_stops(
     assert "phase" not in second
     assert vm.watch() == report
     assert sum(path.endswith(BLOB) for path in registry.asked) == 1
+
+
+RUN_AS_DEBIAN_HAS_IT = """
+mkdir -p /run/vfs-bake
+mount -t tmpfs -o nosuid,nodev,noexec tmpfs /run/vfs-bake
+"""
+
+
+@pytest.mark.skipif(extension() is None, reason="the package isal has no library here")
+def test_the_host_sends_a_fast_inflate(vm: Vm, reference: str) -> None:
+    vm.boot(reference, before=RUN_AS_DEBIAN_HAS_IT)
+    assert vm.watch().facts["inflate"] == "isal"
+
+
+@pytest.mark.parametrize("sent", ["", "no base64!", base64.b64encode(b"no gzip").decode()])
+def test_without_a_good_inflate_it_is_zlib(
+    vm: Vm, reference: str, monkeypatch: pytest.MonkeyPatch, sent: str
+) -> None:
+    monkeypatch.setattr("pylib.guest.pack.inflater", lambda: sent)
+    vm.boot(reference)
+    assert vm.watch().facts["inflate"] == "zlib"
+    assert "gzip by zlib; not by ISA-L" in vm.serial()
 
 
 WITHOUT_PACKAGES = r"""

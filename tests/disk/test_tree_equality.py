@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pylib.guest.inflater import extension
+from pylib.guest.payload import isal
 from tests.disk.daemon import Daemon
-from tests.disk.guest import do, job, mounted
+from tests.disk.guest import GIB, do, job, loop, mounted
 from tests.disk.hurtful import IMAGES, Make
 from tests.disk.registry import Registry
 from tests.disk.trees import differences
@@ -29,3 +31,18 @@ def test_each_layer_is_unpacked_as_containerd_unpacks_it(
         assert lines
         for chain, place, _ in (line.split() for line in lines):
             assert differences(disk / place, judge.tree(chain)) == []
+
+
+@pytest.mark.skipif(extension() is None, reason="the package isal has no library here")
+@pytest.mark.parametrize("make", IMAGES, ids=lambda make: make.__name__)
+def test_whoever_inflates_the_digest_is_the_same(
+    make: Make, registry: Registry, device: str, tmp_path: Path
+) -> None:
+    reference = registry.push(f"{make.__name__.replace('_', '-')}:v1", make(tmp_path))
+
+    fast = do(job(device, reference), tmp_path / "work")
+    with loop(tmp_path / "other.raw", 10 * GIB) as other:
+        slow = do(job(other, reference), tmp_path / "work", more={isal.SETTING: ""})
+
+    assert (fast["facts"]["inflate"], slow["facts"]["inflate"]) == ("isal", "zlib")
+    assert fast["digest"] == slow["digest"]

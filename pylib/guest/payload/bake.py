@@ -13,6 +13,7 @@ from pylib.guest.payload import disk as disks
 from pylib.guest.payload import native, snapshots
 from pylib.guest.payload.disk import Disk
 from pylib.guest.payload.image import Image, resolve
+from pylib.guest.payload.isal import inflater
 from pylib.guest.payload.job import ImageJob
 from pylib.guest.payload.layer import Unpacked
 from pylib.guest.payload.metafiles import IMAGES, SNAPSHOTS, images_text, snapshots_text
@@ -56,6 +57,7 @@ def bake(job: ImageJob, report: Report, work: Path) -> Outcome:
     report.phase("resolve")
     images = [resolve(wanted, job, Session()) for wanted in job.images]
     places = snapshots.plan(images, work)
+    inflater()  # the layers' processes find it chosen
     report.phase("format")
     disks.make_filesystem(disk)
     folder = work / "disk"
@@ -127,6 +129,7 @@ def _facts(
         "paths": sum(one.paths for one in unpacked.values()),
         "device_bytes": disk.size,
         "seconds": report.seconds(),
+        "inflate": inflater().name,
     }
 
 

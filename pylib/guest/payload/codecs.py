@@ -9,14 +9,13 @@ import ctypes
 from typing import Protocol
 
 from pylib.guest.payload.failure import GuestError
-from pylib.guest.payload.native import library
+from pylib.guest.payload.isal import inflater
+from pylib.guest.payload.native import c_text, library
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = b"\x2a\x4d\x18"
 """Bytes 1 to 3 of a skippable frame, with which some writers begin: RFC 8878 section 3.1.2."""
-_Z_OK, _Z_STREAM_END, _Z_BUF_ERROR = 0, 1, -5
-_GZIP_WINDOW = 31
 
 
 class Codec(Protocol):
@@ -35,7 +34,7 @@ class Codec(Protocol):
 def codec_for(head: bytes) -> Codec:
     """The decompressor for a blob that begins with ``head``, four bytes if it has so many."""
     if head.startswith(GZIP_MAGIC):
-        return Gzip()
+        return inflater().make()
     if head.startswith(ZSTD_MAGIC) or (head[1:4] == _SKIPPABLE and 0x50 <= head[0] <= 0x5F):
         return Zstd()
     return Plain()
@@ -61,83 +60,6 @@ class Plain:
 
     def finish(self) -> None:
         """A tar may end anywhere; its reader tells."""
-
-
-class _ZStream(ctypes.Structure):
-    """``z_stream`` of zlib.h."""
-
-    _fields_ = (
-        ("next_in", ctypes.c_void_p),
-        ("avail_in", ctypes.c_uint),
-        ("total_in", ctypes.c_ulong),
-        ("next_out", ctypes.c_void_p),
-        ("avail_out", ctypes.c_uint),
-        ("total_out", ctypes.c_ulong),
-        ("msg", ctypes.c_char_p),
-        ("state", ctypes.c_void_p),
-        ("zalloc", ctypes.c_void_p),
-        ("zfree", ctypes.c_void_p),
-        ("opaque", ctypes.c_void_p),
-        ("data_type", ctypes.c_int),
-        ("adler", ctypes.c_ulong),
-        ("reserved", ctypes.c_ulong),
-    )
-
-
-class Gzip:
-    """Any number of gzip members, one after another.
-
-    The members' own CRC is not computed: both the blob and what comes out of it are held against
-    a SHA-256, and the CRC would cost a seventh of the time.
-    """
-
-    def __init__(self) -> None:
-        self._zlib = library("libz.so.1", "zlib1g")
-        self._stream = _ZStream()
-        self._by_reference = ctypes.byref(self._stream)
-        self._zlib.zlibVersion.restype = ctypes.c_char_p
-        size = ctypes.sizeof(_ZStream)
-        version = self._zlib.zlibVersion()
-        code = self._zlib.inflateInit2_(self._by_reference, _GZIP_WINDOW, version, size)
-        if code == _Z_OK:
-            code = self._zlib.inflateValidate(self._by_reference, 0)
-        if code != _Z_OK:
-            raise GuestError(f"zlib {version!r} does not start: code {code}")
-        self._inside = True
-
-    def push(self, address: int, length: int) -> None:
-        """See :class:`Codec`."""
-        self._stream.next_in = address
-        self._stream.avail_in = length
-
-    def fill(self, address: int, room: int) -> int:
-        """See :class:`Codec`."""
-        stream = self._stream
-        stream.next_out = address
-        stream.avail_out = room
-        while stream.avail_out and stream.avail_in:
-            if not self._inside:
-                self._zlib.inflateReset(self._by_reference)
-                self._zlib.inflateValidate(self._by_reference, 0)
-                self._inside = True
-            code = self._zlib.inflate(self._by_reference, 0)
-            if code == _Z_STREAM_END:
-                self._inside = False
-            elif code not in {_Z_OK, _Z_BUF_ERROR}:
-                raise GuestError(f"is no good gzip: {_text(stream.msg)} (zlib code {code})")
-        return room - int(stream.avail_out)
-
-    def finish(self) -> None:
-        """See :class:`Codec`."""
-        if self._inside:
-            raise GuestError("is no good gzip: it ends in the middle")
-
-    def __del__(self) -> None:
-        self._zlib.inflateEnd(self._by_reference)
-
-
-def _text(message: bytes | None) -> str:
-    return message.decode("utf-8", "replace") if message else "no reason given"
 
 
 class _ZstdBuffer(ctypes.Structure):
@@ -174,7 +96,7 @@ class Zstd:
                 self._context, ctypes.byref(put), ctypes.byref(take)
             )
             if self._zstd.ZSTD_isError(code):
-                raise GuestError(f"is no good zstd: {_text(self._zstd.ZSTD_getErrorName(code))}")
+                raise GuestError(f"is no good zstd: {c_text(self._zstd.ZSTD_getErrorName(code))}")
             if (put.pos, take.pos) == before:
                 break  # all input is used, and all that was decoded is out
             self._expects = code

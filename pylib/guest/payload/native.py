@@ -34,6 +34,11 @@ def libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
+def c_text(message: bytes | None) -> str:
+    """What a library says of an error, if anything."""
+    return message.decode("utf-8", "replace") if message else "no reason given"
+
+
 def _checked(result: int, what: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
