@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from functools import cache
 from dataclasses import replace
+from functools import cache
 
 from pylib.bake.lockfile import keep_disk, keep_pool, keep_spare, make_current
 from pylib.config.model import Cell, Disk
