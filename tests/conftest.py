@@ -1,6 +1,7 @@
 """What every test has: a cache folder that is its run's own, and generated data that repeats."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -37,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hand the option to the tests, which read the environment when they are imported."""
+    """Hand the option to the tests, which read the environment when they are imported.
+
+    A shell starts what it puts into the background with SIGINT ignored, and so would be every
+    process that a test sends it to.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if path := config.getoption("--adapter-binary"):
         os.environ["ADAPTER_BINARY"] = path

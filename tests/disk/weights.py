@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import pytest
 
 from pylib.proc import run
 from tests.disk.guest import do, loop
@@ -45,8 +46,9 @@ def put(google: Google, files: Mapping[str, bytes]) -> None:
 
 def bake(google: Google, device: str, work: Path, *prefix: str, **more: Any) -> dict[str, Any]:
     """The last report of a bake."""
-    os.environ["GCE_METADATA_HOST"] = urlsplit(google.url).netloc
-    return do(weights_job(google, device, **more), work, *prefix)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GCE_METADATA_HOST", urlsplit(google.url).netloc)
+        return do(weights_job(google, device, **more), work, *prefix)
 
 
 def check(file: Path, digest: str = "", **more: Any) -> dict[str, Any]:
