@@ -114,7 +114,8 @@ def test_a_pod_lands_on_a_node_of_its_pool_and_becomes_ready_after_its_time(
         return conditions.get("Ready") == "True"
 
     until(is_ready, 20, "the pod is ready")
-    assert ("gpu", "False") in states
+    # Of the time before it is ready, a busy machine may show only a part.
+    assert any(node == "gpu" and ready != "True" for node, ready in states)
     assert states[-1] == ("gpu", "True")
 
 
