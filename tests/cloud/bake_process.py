@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,21 +16,7 @@ from pylib.bake.runner import Tools, run_bake
 from pylib.cloud.gcp import connect
 from pylib.journal import Entry, Journal
 from tests.cloud.baking import pack, request
-
-SPEED = 30
-
-
-class _Fast:
-    """A clock that is always ahead."""
-
-    def time(self) -> float:
-        return time.time() * SPEED
-
-    def monotonic(self) -> float:
-        return time.monotonic() * SPEED
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds / SPEED)
+from tests.cloud.fast_clock import FastClock
 
 
 class _Dying(Journal):
@@ -53,7 +38,7 @@ def main(endpoint: str, journal: str, kill_at: int) -> None:
     vars(runner)[Journal.__name__] = _Dying
     asked = request()
     place = replace(asked.place, project="demo-project", images_project="demo-project")
-    cloud = connect("demo-project", endpoint=endpoint, clock=_Fast())
+    cloud = connect("demo-project", endpoint=endpoint, clock=FastClock())
     tools = Tools(cloud, Path(journal), pack, lambda _: None)
     run_bake(replace(asked, place=place), tools, lambda _: None)
 

@@ -6,29 +6,10 @@ So the pauses between looks at a bake are short; who is asked has to go by the s
 from __future__ import annotations
 
 import sys
-import time
 
 from pylib.cli import main
 from pylib.cloud.clock import SystemClock
-
-SPEED = 30
-
-
-class FastClock:
-    """Thirty seconds pass in one."""
-
-    def time(self) -> float:
-        """Seconds since some day long ago."""
-        return time.time() * SPEED
-
-    def monotonic(self) -> float:
-        """Seconds since some start."""
-        return time.monotonic() * SPEED
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds / SPEED)
-
+from tests.cloud.fast_clock import FastClock
 
 if __name__ == "__main__":
     for name in ("time", "monotonic", "sleep"):

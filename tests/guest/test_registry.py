@@ -6,9 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.client import HTTPConnection
 from typing import Any
-from urllib.parse import SplitResult
 
 import pytest
 
@@ -24,6 +22,8 @@ from tests.disk.layers import Image as Made
 from tests.disk.layers import Layer, digest_of, gzipped, image, index, plain
 from tests.disk.registry import Answer, Registry, serving
 
+pytestmark = pytest.mark.usefixtures("closed")
+
 SECRET = "ya29.secret"
 
 
@@ -33,22 +33,6 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     return slept
-
-
-@pytest.fixture(autouse=True)
-def connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Closed at the end; the payload's own end with its process."""
-    opened: list[HTTPConnection] = []
-    original = Session._connect
-
-    def connect(session: Session, parts: SplitResult) -> HTTPConnection:
-        opened.append(original(session, parts))
-        return opened[-1]
-
-    monkeypatch.setattr(Session, "_connect", connect)
-    yield
-    for connection in opened:
-        connection.close()
 
 
 @pytest.fixture

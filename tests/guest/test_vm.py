@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import SplitResult
 
 import pytest
 
@@ -19,7 +17,6 @@ from pylib.guest.payload.bake import Outcome
 from pylib.guest.payload.failure import GuestError
 from pylib.guest.payload.metadata import Metadata
 from pylib.guest.payload.report import Report
-from pylib.guest.payload.web import Session
 
 JOB = {"version": 1, "kind": "image", "nonce": "n-1", "device": "/dev/none", "images": ["r.io/a:b"]}
 
@@ -64,24 +61,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch, closed: None) -> Iterator[Server]:
     """One that the payload finds; pauses take no time, connections end with the test."""
-    opened: list[HTTPConnection] = []
-    original = Session._connect
-
-    def connect(session: Session, parts: SplitResult) -> HTTPConnection:
-        opened.append(original(session, parts))
-        return opened[-1]
-
-    monkeypatch.setattr(Session, "_connect", connect)
     monkeypatch.setattr(time, "sleep", lambda _: None)
     found = Server()
     monkeypatch.setenv("GCE_METADATA_HOST", f"127.0.0.1:{found.server_address[1]}")
     thread = Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield found
-    for connection in opened:
-        connection.close()
     found.shutdown()
     found.server_close()
     thread.join()
