@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_pod_lands_on_a_node_of_its_pool_and_becomes_ready_after_its_time(
 ) -> None:
     bed.add_node("gpu", zone="us-central1-a", pool="l4")
     bed.add_node("cpu", zone="us-central1-a", pool="default", gpus=0)
-    bed.stages.ready_after("slow", 1.5)
+    bed.stages.ready_after("slow", 3.0)
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -106,15 +107,21 @@ def test_a_pod_lands_on_a_node_of_its_pool_and_becomes_ready_after_its_time(
     }
     created = bed.kube.create(pod)
     states = []
+    since: dict[str, datetime] = {}
     # Watched from its creation on: a look now and then may miss a state when the machine is busy.
     version = created["metadata"]["resourceVersion"]
     for _, found in bed.kube.watch("v1", "Pod", namespace, seconds=20, resource_version=version):
-        conditions = {c["type"]: c["status"] for c in found["status"].get("conditions", [])}
-        states.append((found["spec"].get("nodeName"), conditions.get("Ready")))
-        if conditions.get("Ready") == "True":
+        conditions = {c["type"]: c for c in found["status"].get("conditions", [])}
+        ready = conditions.get("Ready", {})
+        states.append((found["spec"].get("nodeName"), ready.get("status")))
+        if ready.get("status") is not None:
+            since.setdefault(ready["status"], datetime.fromisoformat(ready["lastTransitionTime"]))
+        if ready.get("status") == "True":
             break
     assert ("gpu", "False") in states
     assert states[-1] == ("gpu", "True")
+    # The API server's times are whole seconds: one less than the delay may be seen, not two.
+    assert since["True"] - since["False"] >= timedelta(seconds=2)
 
 
 def test_a_claim_of_the_default_class_gets_a_volume_in_the_pods_zone_and_loses_it_with_the_claim(

@@ -35,7 +35,7 @@ from tests.cluster.bed.cloud_disks import CloudDisks
 from tests.cluster.bed.gke import PROJECT
 from tests.cluster.release import ZONE_A, Helm
 from tests.disk.guest import mounted
-from tests.disk.test_bake_real import HurriedClock
+from tests.disk.hurried import HurriedClock
 from tests.guest.models import model
 
 REASON = why_not()

@@ -36,6 +36,7 @@ from pylib.up.up import up
 from tests.cloud.emulated import Raw, put_objects
 from tests.cloud.emulated_bake import fill
 from tests.cloud.fake_parts import MANIFEST
+from tests.cloud.fast_clock import FastClock
 from tests.cluster.bed.adapter_cluster import registered
 from tests.cluster.bed.agent import Agent
 from tests.cluster.bed.agent_node import Play
@@ -47,7 +48,6 @@ from tests.cluster.bed.monitoring import FakeMonitoring
 from tests.cluster.bed.wait import until
 from tests.cluster.release import NAME, POOL, ZONE_A, claim_name, volume_name
 from tests.cluster.serving import MODEL, Lookout, handle, make_disk
-from tests.cluster.up_process import FastClock
 from tests.guest.models import model
 
 TUTORIAL = ROOT / "values" / "gemma-7b-tutorial" / "config.yaml"

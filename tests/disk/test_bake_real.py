@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from pylib.guest.payload.listing import listing_digest
 from pylib.proc import run
 from tests.cloud.emulated import Raw, put_objects
 from tests.disk.guest import mounted
+from tests.disk.hurried import HurriedClock
 from tests.disk.layers import Layer, gzipped, image
 from tests.disk.registry import Answer, Registry, serving
 from tests.guest.models import model, unpacked
@@ -37,14 +37,6 @@ from tests.guest.models import model, unpacked
 PROJECT = "demo-project"
 REASON = why_not()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=f"real guests cannot run: {REASON}")
-
-
-class HurriedClock(SystemClock):
-    """Looks ten times as often as asked, since the guest here is quick."""
-
-    def sleep(self, seconds: float) -> None:
-        """A tenth of ``seconds``."""
-        time.sleep(seconds / 10)
 
 
 @dataclass

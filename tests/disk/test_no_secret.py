@@ -7,7 +7,6 @@ import base64
 import io
 import json
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from pylib.emulator import Emulator, Settings
 from pylib.errors import BakeError
 from pylib.verbs import bake as verb
 from tests.cloud.emulated import PROJECT, Raw
+from tests.disk.hurried import HurriedClock
 from tests.disk.layers import Layer, Packed, digest_of, gzipped, image
 from tests.disk.registry import Answer, Registry, serving
 
@@ -51,14 +51,6 @@ class Private(Registry):
         return super().answer(path, authorization, asked_range)
 
 
-class HurriedClock(SystemClock):
-    """Looks many times as often as asked, since the guest here is quick."""
-
-    def sleep(self, seconds: float) -> None:
-        """A part of ``seconds``."""
-        time.sleep(seconds / 20)
-
-
 class Printed(io.StringIO):
     """What the command prints; ``journals`` is what its journal held at each line."""
 
@@ -87,7 +79,7 @@ def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulat
     """An emulator that the command finds, with real guests and a bucket for logs."""
 
     def hurried(project: str, endpoint: str | None) -> GoogleCloud:
-        return connect(project, endpoint=endpoint, clock=HurriedClock())
+        return connect(project, endpoint=endpoint, clock=HurriedClock(times=20.0))
 
     monkeypatch.setattr("pylib.cloud.gcp.connect", hurried)
     settings = Settings(guest_attributes_per_minute=100_000, shutdown_seconds=20)

@@ -6,8 +6,6 @@ what was not written by the end is just not there.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,51 +13,12 @@ import pytest
 
 from pylib.guest.payload.disk import FEATURES
 from pylib.proc import run
+from tests.disk import ways
 from tests.disk.guest import loop, mounted
 from tests.disk.made import SIZE, Made, copied
 
-Way = Callable[[Path, ExitStack], None]
-"""What is done to the disk mounted at a place; the stack undoes what would be in the way later."""
 
-
-def nothing(place: Path, _: ExitStack) -> None:
-    """The power goes with all in the page cache."""
-
-
-def waited(place: Path, _: ExitStack) -> None:
-    """Longer than the journal waits: names are there, but not yet what is in the files."""
-    time.sleep(2)
-
-
-def synced(place: Path, _: ExitStack) -> None:
-    """All is written, and the journal still has to be replayed."""
-    run(["sync", "-f", place])
-
-
-def busy(place: Path, later: ExitStack) -> None:
-    """``umount`` failed, and nobody looked at its status."""
-    later.enter_context((place / "snapshots.metadata").open("rb"))
-    assert "busy" in run(["umount", place], ok_codes=(32,)).stderr
-
-
-def lazily(place: Path, later: ExitStack) -> None:
-    """``umount -l`` succeeds, and unmounts nothing while a file is open."""
-    later.enter_context((place / "snapshots.metadata").open("rb"))
-    run(["umount", "-l", place])
-
-
-def frozen(place: Path, later: ExitStack) -> None:
-    """A frozen filesystem is as good as an unmounted one."""
-    run(["fsfreeze", "-f", place])
-    later.callback(run, ["fsfreeze", "-u", place])
-
-
-def unmounted(place: Path, _: ExitStack) -> None:
-    """What the payload does."""
-    run(["umount", place])
-
-
-def _left(how: Way, content: Path, folder: Path) -> Path:
+def _left(how: ways.Way, content: Path, folder: Path) -> Path:
     """What an image of a disk with ``content`` holds that was left in this way."""
     file, place = folder / "left.raw", folder / "rw"
     place.mkdir()
@@ -77,19 +36,19 @@ def _left(how: Way, content: Path, folder: Path) -> Path:
 
 
 @pytest.mark.fault("G1", "G3", "G18")
-@pytest.mark.parametrize("way", [nothing, waited, synced, busy, lazily, frozen, unmounted])
+@pytest.mark.parametrize("way", [*ways.UNCLEAN, *ways.CLEAN])
 def test_only_a_disk_that_was_unmounted_or_frozen_passes(
-    way: Way, made: Made, tmp_path: Path
+    way: ways.Way, made: Made, tmp_path: Path
 ) -> None:
     with mounted(made.copy(tmp_path)) as content:
         image = _left(way, content, tmp_path)
         # Of the others nothing is sure: whoever calls sync(2) on this machine writes them too.
-        assert _is_seen(image, content) or way in {nothing, waited, busy, lazily}
+        assert way not in {*ways.CLEAN, ways.synced} or _is_seen(image, content)
     assert run(["e2fsck", "-fn", image]).code == 0
 
     report = made.check(image)
 
-    if way in {frozen, unmounted}:
+    if way in ways.CLEAN:
         assert (report["result"], report["digest"]) == ("ok", made.digest), report["message"]
     else:
         assert report["result"] == "fail"

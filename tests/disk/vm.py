@@ -20,19 +20,12 @@ from pylib.emulator.store import Ref
 from pylib.guest.pack import metadata
 from tests.cloud.emulated import PROJECT, ZONAL, ZONE, Raw, data_disk
 from tests.disk.guest import job
+from tests.disk.hurried import HurriedClock
 
 NAME = "vm"
 DISK = "vfs-target"
 DEVICE = f"/dev/disk/by-id/google-{DISK}"
 SECONDS = 60.0
-
-
-class HurriedClock(SystemClock):
-    """Looks many times as often as asked, since the guest here is quick."""
-
-    def sleep(self, seconds: float) -> None:
-        """A part of ``seconds``."""
-        time.sleep(seconds / 60)
 
 
 @dataclass
@@ -96,5 +89,5 @@ def started(folder: Path, **settings: Any) -> Iterator[Vm]:
     """A project without a VM yet."""
     how = Settings(guest_attributes_per_minute=100_000, shutdown_seconds=20, **settings)
     with Emulator(folder, settings=how, guest="real", clock=SystemClock()) as emulator:
-        cloud = connect(PROJECT, endpoint=emulator.url, clock=HurriedClock())
+        cloud = connect(PROJECT, endpoint=emulator.url, clock=HurriedClock(times=60.0))
         yield Vm(emulator, Raw(emulator.url), cloud)
