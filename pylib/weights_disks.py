@@ -2,6 +2,10 @@
 
 A baked revision has an image before it has disks.  The names of its disks follow from release, cell
 and revision, so that values can name them at once, and whoever makes them finds the same names.
+
+No disk has the label goog-gke-multi-zone.  It stands for a volume of one name in several zones
+(``isMultiZoneDisk``, ``convertMultiZoneVolKeyToZoned`` in gcp-compute-persistent-disk-csi-driver),
+and here each cell has a disk and a PersistentVolume of its own.
 """
 
 from __future__ import annotations

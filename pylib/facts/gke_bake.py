@@ -7,9 +7,21 @@ import re
 SERVING_SERVICES = ("container.googleapis.com", "containerfilesystem.googleapis.com")
 """GKE, and image streaming, which secondary boot disks require:
 https://cloud.google.com/kubernetes-engine/docs/how-to/data-container-image-preloading."""
-READ_SERVICES = ("compute.googleapis.com", "container.googleapis.com")
-"""What is there can be seen only while these are on."""
+READ_SERVICES = (
+    "compute.googleapis.com",
+    "container.googleapis.com",
+    "cloudresourcemanager.googleapis.com",
+)
+"""What is there can be seen only while these are on; the last is asked who holds which role:
+https://cloud.google.com/resource-manager/reference/rest/v1/projects/getIamPolicy."""
 SERVICES = ("compute.googleapis.com", *SERVING_SERVICES)
+UP_SERVICES = (
+    *SERVICES,
+    "cloudresourcemanager.googleapis.com",
+    "monitoring.googleapis.com",
+)
+"""With Cloud Monitoring, which stores the metrics that the HPA goes by:
+https://cloud.google.com/kubernetes-engine/docs/tutorials/autoscaling-metrics."""
 
 SECONDARY_BOOT_DISK_VERSION = "1.30.1-gke.1329000"
 """Least GKE version with Container-Optimized OS:

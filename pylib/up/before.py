@@ -22,7 +22,7 @@ class Services(Stage):
 
     def plan(self, site: Site) -> list[Action]:
         """Enable those that are off."""
-        enabled = site.cloud.enabled(gke_bake.SERVICES)
+        enabled = site.cloud.enabled(gke_bake.UP_SERVICES)
         project = site.config.project
         return [
             Action(Verb.REUSE, "service", name)
@@ -30,7 +30,7 @@ class Services(Stage):
             else Action(
                 Verb.CREATE, "service", name, "", (gcloud.enable_service(project, name),), name
             )
-            for name in gke_bake.SERVICES
+            for name in gke_bake.UP_SERVICES
         ]
 
     def act(self, site: Site, action: Action) -> None:

@@ -302,19 +302,26 @@ def test_googles_own_adapter_is_taken_as_it_is(one: Upper) -> None:
     assert one.plan() == []
 
 
-def test_services_that_are_off_are_turned_on(tmp_path: Path, installed: list[Any]) -> None:
-    off = frozenset({"containerfilesystem.googleapis.com"})
-    with upper(tmp_path, disabled_services=off) as one:
-        assert one.plan()[0] == "create  service containerfilesystem.googleapis.com"
+@pytest.mark.parametrize(
+    "name", ["containerfilesystem.googleapis.com", "monitoring.googleapis.com"]
+)
+def test_services_that_are_off_are_turned_on(
+    name: str, tmp_path: Path, installed: list[Any]
+) -> None:
+    with upper(tmp_path, disabled_services=frozenset({name})) as one:
+        assert one.plan()[0] == f"create  service {name}"
         one.up()
         assert one.plan() == []
 
 
+@pytest.mark.parametrize(
+    "name", ["container.googleapis.com", "cloudresourcemanager.googleapis.com"]
+)
 def test_services_that_are_looked_into_are_turned_on_first(
-    tmp_path: Path, installed: list[Any]
+    name: str, tmp_path: Path, installed: list[Any]
 ) -> None:
-    with upper(tmp_path, disabled_services=frozenset({"container.googleapis.com"})) as one:
-        assert one.plan() == ["create  service container.googleapis.com"]
+    with upper(tmp_path, disabled_services=frozenset({name})) as one:
+        assert one.plan() == [f"create  service {name}"]
         done = one.up()
         assert {it.kind for it in done} >= {"service", "node pool", "disk"}
         assert one.plan() == []
