@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -87,6 +88,24 @@ def test_a_restarted_api_server_keeps_its_objects_and_clients_wait_for_it(
     found = bed.kube.get("v1", "ConfigMap", "a", namespace)
     assert found is not None
     assert found["data"] == {"k": "v"}
+
+
+def test_controllers_and_kwok_work_soon_after_an_outage(bed: Bed, namespace: str) -> None:
+    bed.add_node("old", zone="us-central1-a", pool="l4")
+    before = until(lambda: _holder(bed, "old"), 10, "kwok holds the node's lease")
+    bed.stop("kube-apiserver", 0)
+    time.sleep(10)
+    bed.restart("kube-apiserver")
+    bed.kube.delete("v1", "ServiceAccount", "default", namespace)
+    until(lambda: bed.kube.get("v1", "ServiceAccount", "default", namespace), 10, "made again")
+    bed.add_node("new", zone="us-central1-a", pool="l4")
+    until(lambda: _holder(bed, "old") not in {None, before}, 10, "kwok plays the old node again")
+
+
+def _holder(bed: Bed, node: str) -> str | None:
+    lease = bed.kube.get("coordination.k8s.io/v1", "Lease", node, "kube-node-lease") or {}
+    holder: str | None = lease.get("spec", {}).get("holderIdentity")
+    return holder
 
 
 def test_a_pod_lands_on_a_node_of_its_pool_and_becomes_ready_after_its_time(

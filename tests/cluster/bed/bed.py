@@ -34,6 +34,9 @@ START_SECONDS = 120.0
 
 _PREFIX = "vllm-bed-"
 _LOCK = "held"
+_CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
+_CLIENTS = (*_CONTROLLERS, "kwok")
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 
 class BedError(Exception):
@@ -76,7 +79,7 @@ class Bed:
         self.kube = Kube.connect(self.kubeconfig)
         self.stages = Stages(self.kube)
         self._wait_for_api()
-        for name in ("kube-controller-manager", "kube-scheduler"):
+        for name in _CONTROLLERS:
             self.start(name)
         definitions = [stage_crd(), *gke.definitions()]
         with ThreadPoolExecutor(4) as pool:
@@ -128,10 +131,21 @@ class Bed:
 
     def restart(self, name: str, seconds: float = 0.0) -> None:
         """Kill one program (or end it within ``seconds``) and start it again; the API answers when
-        this returns."""
+        this returns.
+
+        After the API server all its clients are started anew: each waits longer with every failure,
+        so that after an outage of 10 s the controllers stay away for another 30.  The nodes' leases
+        go, since a new kwok leaves a node alone while the old one's lease runs.
+        """
         self.stop(name, seconds)
         self.start(name)
         self._wait_for_api()
+        if name == "kube-apiserver":
+            for client in _CLIENTS:
+                self.stop(client, 0)
+            self.kube.raw("DELETE", _LEASES)
+            for client in _CLIENTS:
+                self.start(client)
 
     def log(self, name: str) -> str:
         """What a program wrote so far."""
