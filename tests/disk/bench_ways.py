@@ -32,7 +32,10 @@ from tests.disk.bench_place import (
 
 ROOT = Path(__file__).parents[2]
 GUEST_PYTHON = Path("/usr/bin/python3")
+OWN = ROOT / ".tools/bin"
+"""Where the project's own tools are."""
 _HOURS = 7200.0
+_DOWNLOAD = 'cd "$1" && apt-get -o APT::Sandbox::User=root download containerd'
 _CHECKSUM = (
     "find . -type f -exec md5sum {} + | cut -d ' ' -f 1 | LC_ALL=C sort | md5sum | cut -d ' ' -f 1"
 )
@@ -145,7 +148,9 @@ def payload(
         shipped = _unpacked(Path(temporary))
         cost = _measured(folder, size, way)
     facts = metadata.report["facts"]
-    return replace(cost, parts=facts["seconds"], note=f"inflate by {facts['inflate']}")
+    return replace(
+        cost, parts=facts["seconds"], note=f"inflate by {facts['inflate']}, md5 {facts['md5']}"
+    )
 
 
 def _unpacked(folder: Path) -> dict[str, str]:
@@ -163,8 +168,9 @@ def _unpacked(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def containerd(folder: Path, watch: Watch) -> Iterator[list[str | Path]]:
-    """A daemon with nothing in it; the words that begin every call of ctr."""
+def containerd(folder: Path, watch: Watch, programs: Path) -> Iterator[list[str | Path]]:
+    """A daemon with nothing in it, of the ``programs`` there; the words that begin every call of
+    ctr."""
     root = folder / "containerd"
     run(["rm", "-rf", root])
     root.mkdir()
@@ -172,13 +178,15 @@ def containerd(folder: Path, watch: Watch) -> Iterator[list[str | Path]]:
     (root / "config.toml").write_text(
         f'version = 2\nroot = "{root}/root"\nstate = "{root}/state"\n'
         'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
-        f'[grpc]\naddress = "{socket}"\n',
+        f'[grpc]\naddress = "{socket}"\n'
+        # a view has no lease, so 1.6 would collect it as garbage while it is copied
+        '[plugins."io.containerd.gc.v1.scheduler"]\n'
+        'startup_delay = "24h"\nschedule_delay = "24h"\n',
         encoding="utf-8",
     )
-    program = tool("containerd")
     with (root / "log").open("wb") as log:
-        daemon = watch.start([program, "--config", root / "config.toml"], log=log)
-        ctr: list[str | Path] = [tool("ctr"), "--address", socket, "--namespace", "k8s.io"]
+        daemon = watch.start([programs / "containerd", "--config", root / "config.toml"], log=log)
+        ctr: list[str | Path] = [programs / "ctr", "--address", socket, "--namespace", "k8s.io"]
         try:
             _until_answers(ctr)
             yield ctr
@@ -188,10 +196,25 @@ def containerd(folder: Path, watch: Watch) -> Iterator[list[str | Path]]:
             run(["rm", "-rf", root], timeout=_HOURS)
 
 
-def tool(name: str) -> Path:
-    """The project's own program, or the one on PATH."""
-    own = ROOT / ".tools/bin" / name
-    return own if own.exists() else Path(name)
+def debians(folder: Path) -> Path:
+    """Where containerd and ctr of Debian's package are, which gke-disk-image-builder installs on
+    its VM; the package is fetched and unpacked, not installed."""
+    place = folder / "debian"
+    if not place.exists():
+        scratch = folder / "package"
+        run(["rm", "-rf", scratch])
+        scratch.mkdir(parents=True)
+        run(["bash", "-c", _DOWNLOAD, "bash", scratch], timeout=_HOURS)
+        (package,) = scratch.glob("containerd_*.deb")
+        run(["dpkg-deb", "--extract", package, scratch])
+        scratch.rename(place)
+    return place / "usr/bin"
+
+
+def version_of(programs: Path) -> str:
+    """Of containerd, without what Debian adds."""
+    said = run([programs / "containerd", "--version"]).stdout.split()
+    return next(word for word in said if word[:1].isdigit() or word[:2] == "v2").partition("~")[0]
 
 
 def _until_answers(ctr: Sequence[str | Path]) -> None:
@@ -202,16 +225,19 @@ def _until_answers(ctr: Sequence[str | Path]) -> None:
     raise AssertionError("containerd did not start")
 
 
-def serial(folder: Path, size: int, image: str, prepare: Callable[[], None]) -> Cost:
+def serial(
+    folder: Path, size: int, image: str, programs: Path, prepare: Callable[[], None]
+) -> Cost:
     """containerd pulls and unpacks, then each snapshot is viewed, copied and summed, in turn: the
     steps of gke-disk-image-builder's script, without its installation of programs."""
 
     def way(device: str, watch: Watch, parts: Parts) -> None:
-        with containerd(folder, watch) as ctr:
+        with containerd(folder, watch, programs) as ctr:
             parts.aside(prepare)
             _serially(device, folder / "disk", ctr, image, parts)
 
-    return _measured(folder, size, way)
+    cost = _measured(folder, size, way)
+    return replace(cost, note=f"containerd {version_of(programs)}")
 
 
 def _serially(device: str, disk: Path, ctr: Sequence[str | Path], image: str, parts: Parts) -> None:
@@ -256,12 +282,14 @@ def _upper(mounts: str) -> Path:
 # ------------------------------------------------------------------------------------------ script
 
 
-def script(folder: Path, size: int, image: str, prepare: Callable[[], None], source: Path) -> Cost:
+def script(
+    folder: Path, size: int, image: str, programs: Path, source: Path, prepare: Callable[[], None]
+) -> Cost:
     """gke-disk-image-builder's own ``script/startup.sh``, with all that installs or asks Google
     replaced by programs that do nothing, in a mount namespace of its own."""
 
     def way(device: str, watch: Watch, parts: Parts) -> None:
-        with containerd(folder, watch) as ctr:
+        with containerd(folder, watch, programs) as ctr:
             shims = _shims(folder, ctr)
             parts.aside(prepare)
             with parts.of("all"):

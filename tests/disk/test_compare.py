@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,18 +55,21 @@ def records(tree: Path) -> list[Record]:
     """What is right for it."""
     root = os.fsencode(tree)
     return [
-        it._replace(md5="sum", check=check_of((tree / os.fsdecode(it.path)).read_bytes()))
+        it._replace(check=check_of((tree / os.fsdecode(it.path)).read_bytes()))
         if is_file(it)
         else it
         for it in records_on_disk(root)
     ]
 
 
-def hold(device: str, tree: Path, wanted: list[Record]) -> None:
-    """Compare all of it."""
-    comparer = Comparer(device)
+def hold(device: str, tree: Path, wanted: list[Record]) -> tuple[dict[bytes, str], int]:
+    """Compare all of it; the md5 sums, and the bytes read."""
+    told: list[int] = []
+    comparer = Comparer(device, told.append)
     for portion in portions(os.fsencode(tree), "fs", wanted):
         comparer.compare(portion)
+    comparer.finish()
+    return comparer.md5s["fs"], told[-1]
 
 
 def changed(path: bytes, **about: Any) -> Callable[[list[Record]], list[Record]]:
@@ -85,7 +89,15 @@ def with_one_more(found: list[Record]) -> list[Record]:
 
 
 def test_what_is_right_passes(device: str, disk: Path) -> None:
-    hold(device, disk, records(disk))
+    wanted = [it for it in records(disk) if is_file(it) and it.path == it.group]
+    sums = {
+        it.path: hashlib.md5((disk / os.fsdecode(it.path)).read_bytes(), usedforsecurity=False)
+        for it in wanted
+    }
+    assert hold(device, disk, records(disk)) == (
+        {path: digest.hexdigest() for path, digest in sums.items()},
+        sum(it.size for it in wanted),
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ DIGEST = digest_of(DATA)
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     """It holds one blob; pieces are of 4 KiB, pauses take no time."""
     monkeypatch.setattr(blob, "PIECE", 4096)
+    monkeypatch.setattr(blob, "_PART", 1000)
     monkeypatch.setattr(blob, "_LANES_FROM", 4 * 4096)
     monkeypatch.setattr(time, "sleep", lambda _: None)
     opened: list[HTTPConnection] = []
@@ -54,9 +56,8 @@ def fetched(registry: Registry, digest: str = DIGEST, size: int = len(DATA)) -> 
         download = Download(flow, Blob(Repository(address), digest, size))
         download.start()
         found = b""
-        for piece in download.pieces():
-            found += bytes(piece.view[: piece.length])
-            piece.release()
+        for part in download.parts():
+            found += ctypes.string_at(*part)
         return found
 
     return flow.run(work)
@@ -65,6 +66,16 @@ def fetched(registry: Registry, digest: str = DIGEST, size: int = len(DATA)) -> 
 def test_a_large_blob_comes_over_several_connections(registry: Registry) -> None:
     assert fetched(registry) == DATA
     assert len(registry.asked) == 1 + -(-len(DATA) // 4096)
+
+
+def test_a_connection_that_gets_the_next_piece_too_asks_for_it_at_once(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[int] = []
+    monkeypatch.setattr(blob, "LANES", 1)
+    monkeypatch.setattr(blob, "pause_before", pauses.append)
+    assert fetched(registry) == DATA
+    assert pauses == []
 
 
 def test_a_small_blob_comes_over_one(registry: Registry) -> None:

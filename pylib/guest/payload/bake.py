@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pylib.guest.payload import disk as disks
-from pylib.guest.payload import native, snapshots
+from pylib.guest.payload import md5x8, native, snapshots
+from pylib.guest.payload.compare import Md5s
 from pylib.guest.payload.disk import Disk
 from pylib.guest.payload.image import Image, resolve
 from pylib.guest.payload.isal import inflater
@@ -21,7 +22,7 @@ from pylib.guest.payload.pool import Counters
 from pylib.guest.payload.report import Report
 from pylib.guest.payload.snapshots import Place, Summary
 from pylib.guest.payload.space import explained
-from pylib.guest.payload.verify import Expected, verify
+from pylib.guest.payload.verify import Expected, check_files, check_top, verify
 from pylib.guest.payload.web import Session
 
 
@@ -57,18 +58,23 @@ def bake(job: ImageJob, report: Report, work: Path) -> Outcome:
     report.phase("resolve")
     images = [resolve(wanted, job, Session()) for wanted in job.images]
     places = snapshots.plan(images, work)
-    inflater()  # the layers' processes find it chosen
+    inflater(), md5x8.code()  # the processes of layers and of readers find them chosen
     report.phase("format")
     disks.make_filesystem(disk)
     folder = work / "disk"
     with mounted(disks.mount_to_write, disk, folder):
         unpacked = snapshots.write(places, folder, report)
         report.phase("settle")
-        summaries = snapshots.settle(places, unpacked, folder)
-        files = write_files(folder, places, summaries, images)
+        snapshots.settle(places, unpacked, folder)
         report.phase("sync")
         disks.sync(folder)
-    prove(disk, folder, places, files, report)
+    md5s = prove(disk, folder, places, report)
+    report.phase("finish")
+    summaries = snapshots.summarize(places, md5s)
+    with mounted(disks.mount_to_write, disk, folder):
+        files = write_files(folder, places, summaries, images)
+        disks.sync(folder)
+    prove_files(disk, folder, places, files)
     by_chain = dict(zip((it.layer.chain_id for it in places), summaries, strict=True))
     report.phase("done")
     return Outcome(snapshots.disk_digest(by_chain), _facts(images, unpacked, disk, report))
@@ -77,7 +83,7 @@ def bake(job: ImageJob, report: Report, work: Path) -> Outcome:
 def write_files(
     folder: Path, places: Sequence[Place], summaries: Sequence[Summary], images: Sequence[Image]
 ) -> Mapping[str, bytes]:
-    """Write what tells a node of the snapshots, last; returns the contents by name."""
+    """Write what tells a node of the snapshots, once those are proven; returns the contents."""
     lines = {
         place.layer.chain_id: (place.path, summary.checksum)
         for place, summary in zip(places, summaries, strict=True)
@@ -98,10 +104,9 @@ def prove(
     disk: Disk,
     folder: Path,
     places: Sequence[Place],
-    files: Mapping[str, bytes],
     report: Report,
-) -> None:
-    """Read all back from a read-only mount of the disk as it is now.
+) -> Md5s:
+    """Read all trees back from a read-only mount of the disk as it is now; returns their sums.
 
     Raises :class:`GuestError` for the first thing that is not as it was written.
     """
@@ -114,7 +119,21 @@ def prove(
         report.phase("verify", total, counters.total)
 
     with mounted(disks.mount_to_read, disk, folder):
-        verify(disk.node, folder, trees, files, show)
+        return verify(disk.node, folder, trees, show)
+
+
+def prove_files(
+    disk: Disk, folder: Path, places: Sequence[Place], files: Mapping[str, bytes]
+) -> None:
+    """Hold the finished disk's root against what must be there, and nothing else.
+
+    Raises :class:`GuestError`, also unless the filesystem was left clean.
+    """
+    disks.flush(disk)
+    disks.prove_clean(disk)
+    with mounted(disks.mount_to_read, disk, folder):
+        check_top(folder, [place.path for place in places])
+        check_files(folder, files)
     disks.prove_clean(disk)
     disks.flush(disk)
 
@@ -130,6 +149,7 @@ def _facts(
         "device_bytes": disk.size,
         "seconds": report.seconds(),
         "inflate": inflater().name,
+        "md5": "one by one" if md5x8.code() is None else "eight at a time",
     }
 
 

@@ -1,17 +1,13 @@
-"""Large files: written past the page cache, hashed beside it, in threads of their own.
+"""Large files: written past the page cache, in threads of their own.
 
-A file's bytes are copied once into aligned buffers.  One thread hashes a buffer while another
-writes it, so that neither waits for the other; a file's own hash stays in order because all its
-buffers go to one hasher.
+A file's bytes are copied once into aligned buffers, summed while a core's cache still has them.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Callable
-from functools import partial
 from threading import Event, Lock
 
 from pylib.guest.payload.buffers import Buffer, Channel, Flow, Ring
@@ -22,24 +18,21 @@ BIG = 256 << 10
 _BUFFER = 1 << 20
 _BUFFERS = 12
 _PAGE = 4096
-_HASHERS = 2
 _WRITERS = 2
 
-Finish = Callable[[int, str, str], None]
-"""Called with descriptor, md5 and check when all is written; closes the descriptor."""
+Finish = Callable[[int, str], None]
+"""Called with descriptor and check when all is written; closes the descriptor."""
 
 
 class BigFile:
     """One file on its way to the disk."""
 
-    def __init__(self, owner: BigFiles, number: int, descriptor: int, finish: Finish) -> None:
-        self.number = number
+    def __init__(self, owner: BigFiles, descriptor: int, finish: Finish) -> None:
         self.descriptor = descriptor
-        self.md5 = hashlib.md5(usedforsecurity=False)
-        self.check = Check()
         self.done = Event()
         self.size = 0
         self._owner = owner
+        self._check = Check()
         self._finish = finish
         self._buffer: Buffer | None = None
         self._pending = 1
@@ -58,16 +51,17 @@ class BigFile:
                 self._submit(buffer)
 
     def close(self) -> None:
-        """There is no more; the file is finished when its last buffer is hashed and written."""
+        """There is no more; the file is finished when its last buffer is written."""
         if self._buffer is not None:
             self._submit(self._buffer)
         self.settle()
 
     def _submit(self, buffer: Buffer) -> None:
         self._buffer = None
+        self._check.update_buffer(buffer)
         with self._lock:
-            self._pending += 2
-        buffer.share(2)
+            self._pending += 1
+        buffer.share(1)
         self._owner.submit(self, buffer, self.size)
         self.size += buffer.length
 
@@ -78,23 +72,22 @@ class BigFile:
             last = self._pending == 0
         if last:
             os.ftruncate(self.descriptor, self.size)  # the last page was written whole
-            self._finish(self.descriptor, self.md5.hexdigest(), self.check.hexdigest())
+            self._finish(self.descriptor, self._check.hexdigest())
             self.done.set()
 
 
 class BigFiles:
-    """The threads that hash and write, for one layer."""
+    """The threads that write, for one layer."""
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
         self._ring = Ring(flow, _BUFFERS, _BUFFER)
         self._writes: Channel[tuple[BigFile, Buffer, int] | None] = flow.channel()
-        self._hashes: list[Channel[tuple[BigFile, Buffer] | None]] = []
-        self._count = 0
+        self._running = False
 
     def open(self, path: bytes, mode: int, size: int, finish: Finish) -> BigFile:
         """Create a file of ``size`` bytes; raises :class:`OSError`, ENOSPC among others."""
-        if not self._hashes:
+        if not self._running:
             self._start()
         descriptor = _create(path, mode)
         try:
@@ -103,8 +96,7 @@ class BigFiles:
             if error.errno != errno.EOPNOTSUPP:
                 os.close(descriptor)
                 raise
-        self._count += 1
-        return BigFile(self, self._count, descriptor, finish)
+        return BigFile(self, descriptor, finish)
 
     def take(self) -> Buffer:
         """An empty buffer."""
@@ -113,8 +105,7 @@ class BigFiles:
         return buffer
 
     def submit(self, file: BigFile, buffer: Buffer, offset: int) -> None:
-        """Have a buffer hashed and written."""
-        self._hashes[file.number % _HASHERS].put((file, buffer))
+        """Have a buffer written."""
         self._writes.put((file, buffer, offset))
 
     def wait_for(self, file: BigFile) -> None:
@@ -124,15 +115,11 @@ class BigFiles:
 
     def end(self) -> None:
         """Let the threads end once they have done what they have."""
-        for channel in self._hashes:
-            channel.put(None)
-        for _ in range(_WRITERS if self._hashes else 0):
+        for _ in range(_WRITERS if self._running else 0):
             self._writes.put(None)
 
     def _start(self) -> None:
-        self._hashes = [self._flow.channel() for _ in range(_HASHERS)]
-        for channel in self._hashes:
-            self._flow.spawn(partial(_hash, channel))
+        self._running = True
         for _ in range(_WRITERS):
             self._flow.spawn(self._write)
 
@@ -142,15 +129,6 @@ class BigFiles:
             _write_all(file.descriptor, buffer, offset)
             buffer.release()
             file.settle()
-
-
-def _hash(channel: Channel[tuple[BigFile, Buffer] | None]) -> None:
-    while (item := channel.get()) is not None:
-        file, buffer = item
-        file.md5.update(buffer.view[: buffer.length])
-        file.check.update_buffer(buffer)
-        buffer.release()
-        file.settle()
 
 
 def _create(path: bytes, mode: int) -> int:

@@ -17,6 +17,7 @@ from pylib.guest.payload.registry import Repository
 from pylib.guest.payload.web import BROKEN, TRIES, Reply, Request, Session, pause_before
 
 PIECE = 4 << 20
+_PART = 256 << 10
 LANES = 4
 _LANES_FROM = 4 * PIECE
 """A smaller blob is not worth more than one connection."""
@@ -53,6 +54,7 @@ class Lane:
     session: Session = field(default_factory=Session)
     _reply: Reply | None = None
     _at: int = 0
+    _asked_to: int = 0
 
     def read(self, buffer: Buffer, start: int, stop: int, request_stop: int) -> None:
         """Fill the buffer with bytes ``start`` to ``stop``, asking for all up to ``request_stop``.
@@ -81,8 +83,8 @@ class Lane:
         return False
 
     def _some(self, view: memoryview, at: int, stop: int) -> int:
-        if self._reply is None or self._at != at:
-            self._reply, self._at = self._open(at, stop), at
+        if self._reply is None or self._at != at or self._asked_to == at:
+            self._reply, self._at, self._asked_to = self._open(at, stop), at, stop
         count = self._reply.read_into(view)
         self._at += count
         return count
@@ -135,15 +137,19 @@ class Download:
         """Begin to download."""
         self._flow.spawn(self._begin)
 
-    def pieces(self) -> Iterator[Buffer]:
-        """Pieces in order, to be released; raises :class:`GuestError` for a wrong digest."""
+    def parts(self) -> Iterator[tuple[int, int]]:
+        """Address and length of parts in order, each there until the next is asked for, and just
+        summed, so that the core's cache has it.  Raises :class:`GuestError` for a wrong digest."""
         digest, size = hashlib.sha256(), 0
         while size < self._blob.size:
             buffer = self._order.get()
             buffer.ready.get()
-            digest.update(buffer.view[: buffer.length])
+            for start in range(0, buffer.length, _PART):
+                part = buffer.view[start : min(start + _PART, buffer.length)]
+                digest.update(part)
+                yield buffer.address + start, len(part)
             size += buffer.length
-            yield buffer
+            buffer.release()
         if f"sha256:{digest.hexdigest()}" != self._blob.digest:
             raise GuestError(
                 f"{self._blob.digest}: the {size} bytes that came have digest "

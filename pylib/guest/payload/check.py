@@ -10,20 +10,18 @@ from pathlib import Path
 
 from pylib.guest.payload import disk as disks
 from pylib.guest.payload.bake import Outcome, mounted
-from pylib.guest.payload.compare import in_parts
+from pylib.guest.payload.contents import Source, UnreadError, sums_of
 from pylib.guest.payload.failure import GuestError
 from pylib.guest.payload.job import ImageJob
 from pylib.guest.payload.metafiles import IMAGES, SNAPSHOTS, parse_images
 from pylib.guest.payload.pool import Counters, run_all
 from pylib.guest.payload.report import Report
-from pylib.guest.payload.snapshots import disk_digest, summary_of
+from pylib.guest.payload.snapshots import disk_digest, summary_of, with_md5s
 from pylib.guest.payload.tree import Record
 from pylib.guest.payload.verify import check_top, readers
-from pylib.guest.payload.walk import Reader, is_file, records_on_disk
+from pylib.guest.payload.walk import is_file, records_on_disk
 
 _LINE = re.compile(r"(sha256:[0-9a-f]{64}) (snapshots/[0-9]+/fs) ([0-9a-f]{32})")
-
-Sums = dict[bytes, str]
 
 
 def check(job: ImageJob, report: Report, work: Path) -> Outcome:
@@ -88,28 +86,36 @@ def read_trees(folder: Path, paths: Sequence[str], report: Report) -> list[list[
     """Records of each tree, with md5 sums."""
     roots = [os.fsencode(folder / path) for path in paths]
     trees = run_all([partial(records_on_disk, root) for root in roots], readers())
-    todo: list[tuple[bytes, list[Record]]] = []
-    for root, records in zip(roots, trees, strict=True):
-        to_read = (it for it in records if is_file(it) and it.path == it.group)
-        todo += [(root, part) for part in in_parts(to_read)]
-    counters = Counters(len(todo))
-    total = sum(it.size for _, part in todo for it in part)
-    report.phase("verify", total, counters.total)
-    tasks = [partial(_sums, *it, counters, slot) for slot, it in enumerate(todo)]
-    by_root: dict[bytes, Sums] = {root: {} for root in roots}
-    for (root, _), found in zip(todo, run_all(tasks, readers()), strict=True):
-        by_root[root] |= found
-    return [_summed(records, by_root[root]) for root, records in zip(roots, trees, strict=True)]
+    files = [
+        (number, record)
+        for number, records in enumerate(trees)
+        for record in records
+        if is_file(record) and record.path == record.group
+    ]
+    files.sort(key=lambda one: -one[1].size)  # each reader gets about as many bytes
+    workers = readers()
+    counters = Counters(workers)
+    report.phase("verify", sum(record.size for _, record in files), counters.total)
+    shares = [files[slot::workers] for slot in range(workers)]
+    tasks = [partial(_sums, roots, it, counters, slot) for slot, it in enumerate(shares)]
+    md5s: list[dict[bytes, str]] = [{} for _ in trees]
+    for share, found in zip(shares, run_all(tasks, workers), strict=True):
+        for (number, record), md5 in zip(share, found, strict=True):
+            md5s[number][record.path] = md5
+    return [with_md5s(records, found) for records, found in zip(trees, md5s, strict=True)]
 
 
-def _sums(root: bytes, records: Sequence[Record], counters: Counters, slot: int) -> Sums:
-    reader, found, done = Reader(), {}, 0
-    for record in records:
-        found[record.path] = reader.md5(root + b"/" + record.path, record.size)
-        done += record.size
-        counters.set(slot, done)
+def _sums(
+    roots: Sequence[bytes], files: Sequence[tuple[int, Record]], counters: Counters, slot: int
+) -> list[str]:
+    sources = [Source(roots[number] + b"/" + record.path, record.size) for number, record in files]
+    found, done = [""] * len(files), 0
+    try:
+        for number, sums in sums_of(sources):
+            found[number] = sums.md5
+            done += sources[number].size
+            counters.set(slot, done)
+    except UnreadError as error:
+        path = os.fsdecode(sources[error.number].path)
+        raise GuestError(f"{path} cannot be read: {error.strerror}") from None
     return found
-
-
-def _summed(records: Sequence[Record], sums: Mapping[bytes, str]) -> list[Record]:
-    return [it._replace(md5=sums[it.group]) if is_file(it) else it for it in records]

@@ -9,16 +9,20 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pylib.guest.payload.contents import Source, Sums, UnreadError, sums_of
 from pylib.guest.payload.extents import SMALL, DiskReader, Piece, place_of, runs
 from pylib.guest.payload.failure import GuestError
 from pylib.guest.payload.paths import join, split
 from pylib.guest.payload.tree import Record
-from pylib.guest.payload.walk import Reader, about_on_disk
+from pylib.guest.payload.walk import about_on_disk
 
 _FILES, _BYTES = 1024, 16 << 20
+
+Md5s = dict[str, dict[bytes, str]]
+"""md5 of each regular file in hex, by its group, by the name of its tree."""
 
 
 @dataclass(frozen=True)
@@ -73,22 +77,31 @@ def _children(records: Iterable[Record]) -> dict[bytes, set[bytes]]:
 
 
 def _is_read(record: Record) -> bool:
-    return bool(record.md5) and record.path == record.group
+    return bool(record.check) and record.path == record.group
 
 
 class Comparer:
-    """Compares portions, one after another, on the disk ``device`` that is mounted read-only."""
+    """Compares portions, one after another, on the disk ``device`` that is mounted read-only.
 
-    def __init__(self, device: str) -> None:
-        self._files = Reader()
+    ``progress`` is told the bytes read so far, ``md5s`` has the sums of what was.
+    """
+
+    def __init__(self, device: str, progress: Callable[[int], None]) -> None:
+        self.md5s: Md5s = {}
         self._disk = DiskReader(device)
+        self._progress = progress
+        self._done = 0
+        self._later: list[tuple[Portion, Record]] = []
 
     def compare(self, portion: Portion) -> None:
-        """Raises :class:`GuestError` that names the first path which differs."""
+        """All but the contents of large files, which :meth:`finish` reads.
+
+        Raises :class:`GuestError` that names the first path which differs.
+        """
         pieces = []
         for number, record in enumerate(portion.records):
             try:
-                start = self._one(portion, record)
+                start = self._one(portion, record, _place(portion, record))
             except FileNotFoundError:
                 raise GuestError(f"{shown(portion.name, record.path)} is not on the disk") from None
             except OSError as error:
@@ -97,10 +110,22 @@ class Comparer:
                 pieces.append(Piece(start, record.size, number))
         for run in runs(pieces):
             self._contents(portion, run)
+        self._progress(self._done)
 
-    def _one(self, portion: Portion, record: Record) -> int | None:
-        """All but the content of a small file: of that, where it lies."""
-        place = join(portion.root, record.path) if record.path else portion.root
+    def finish(self) -> None:
+        """Read the contents that were left, as many at a time as that is fastest; the largest
+        begin, so that none is left to run alone.  Raises as :meth:`compare`."""
+        later = sorted(self._later, key=lambda one: -one[1].size)
+        sources = [Source(_place(portion, record), record.size) for portion, record in later]
+        try:
+            for number, found in sums_of(sources):
+                self._note(*later[number], found)
+                self._progress(self._done)
+        except UnreadError as error:
+            raise _unread(*later[error.number], error) from None
+
+    def _one(self, portion: Portion, record: Record, place: bytes) -> int | None:
+        """All but the content of a file: of a small one's, where it lies."""
         status = _compare_node(portion, record, place)
         if stat.S_ISDIR(status.st_mode):
             self._disk.expect(place)
@@ -111,15 +136,28 @@ class Comparer:
             return None
         start = place_of(place, record.size) if record.size < SMALL else None
         if start is None:
-            _compare_content(portion, record, self._files.check(place, record.size))
+            self._later.append((portion, record))
         return start
 
     def _contents(self, portion: Portion, run: Sequence[Piece]) -> None:
         try:
-            for number, found in self._disk.checks(run):
-                _compare_content(portion, portion.records[number], found)
+            for number, found in self._disk.sums(run):
+                self._note(portion, portion.records[number], found)
         except OSError as error:
             raise _unread(portion, portion.records[run[0].number], error) from None
+
+    def _note(self, portion: Portion, record: Record, found: Sums) -> None:
+        if found.check != record.check:
+            raise GuestError(
+                f"{shown(portion.name, record.path)} holds other bytes than were written: checksum "
+                f"{found.check}, not {record.check}"
+            )
+        self.md5s.setdefault(portion.name, {})[record.path] = found.md5
+        self._done += record.size
+
+
+def _place(portion: Portion, record: Record) -> bytes:
+    return join(portion.root, record.path) if record.path else portion.root
 
 
 def _unread(portion: Portion, record: Record, error: OSError) -> GuestError:
@@ -154,14 +192,6 @@ def _compare_links(portion: Portion, record: Record, status: os.stat_result) -> 
         raise GuestError(
             f"{shown(portion.name, record.path)} is no hard link to "
             f"{shown(portion.name, record.group)} with {wanted} names"
-        )
-
-
-def _compare_content(portion: Portion, record: Record, found: str) -> None:
-    if found != record.check:
-        raise GuestError(
-            f"{shown(portion.name, record.path)} holds other bytes than were written: checksum "
-            f"{found}, not {record.check}"
         )
 
 

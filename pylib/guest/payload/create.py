@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 
@@ -38,7 +37,6 @@ class Creator:
         try:
             if entry.extents is None:
                 _write(descriptor, content)
-                node.md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
                 node.check = check_of(content)
             else:
                 write_sparse(descriptor, entry, tar, node)
@@ -51,8 +49,8 @@ class Creator:
     def _big_file(
         self, path: bytes, entry: Entry, tar: TarStream, node: Node, *, inherits: bool
     ) -> None:
-        def finish(descriptor: int, md5: str, check: str) -> None:
-            node.md5, node.check = md5, check
+        def finish(descriptor: int, check: str) -> None:
+            node.check = check
             self.attributes.set(descriptor, node, entry, inherits=inherits)
             os.utime(descriptor, ns=times_of(entry))
             os.close(descriptor)

@@ -10,6 +10,7 @@ https://www.kernel.org/doc/html/latest/filesystems/fiemap.html
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from struct import Struct
 
 from pylib.guest.payload.buffers import Flow, Ring
 from pylib.guest.payload.checksum import check_at
+from pylib.guest.payload.contents import Sums
 
 SMALL = 256 << 10
 """Larger files are worth reads of their own."""
@@ -85,8 +87,8 @@ class DiskReader:
         self._windows: set[int] = set()
         self._buffer = Ring(Flow(), 1, _RUN).take()
 
-    def checks(self, run: Sequence[Piece]) -> Iterator[tuple[int, str]]:
-        """Number and quick checksum of each piece; raises :class:`OSError`."""
+    def sums(self, run: Sequence[Piece]) -> Iterator[tuple[int, Sums]]:
+        """Number and sums of each piece; raises :class:`OSError`."""
         start = run[0].start
         size = -(-(run[-1].start + run[-1].size - start) // _PAGE) * _PAGE
         count = os.preadv(self._descriptor, [self._buffer.view[:size]], start)
@@ -94,7 +96,9 @@ class DiskReader:
             at = piece.start - start
             if at + piece.size > count:
                 raise OSError(f"the disk gave {count} of {size} bytes at {start}")
-            yield piece.number, check_at(self._buffer.address + at, piece.size)
+            content = self._buffer.view[at : at + piece.size]
+            md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            yield piece.number, Sums(md5, check_at(self._buffer.address + at, piece.size))
 
     def expect(self, folder: bytes) -> None:
         """Have the block of a folder, which will be listed, read together with others."""

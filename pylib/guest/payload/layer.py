@@ -2,17 +2,19 @@
 
     lanes ─► pieces in order, SHA-256 of the blob ─► decompress ─┬─► SHA-256 of what comes out
                                                                 └─► tar reader ─► small files
-                                                                               └─► large: md5‖write
+                                                                               └─► large files
 Each arrow is a thread of this layer's process, each buffer is one of a few; so memory does not grow
 with the layer, and one large layer uses as many cores as it has stages.
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,16 +59,19 @@ def unpack_layer(
     try:
         unpacker = flow.run(lambda: _work(flow, layer, root, progress))
         unpacker.finish()
-        sync(Path(os.fsdecode(root)))  # while others still compute, and not all in the end
+        with ThreadPoolExecutor(1) as aside:
+            # while this and others still compute, and not all in the end
+            synced = aside.submit(sync, Path(os.fsdecode(root)))
+            found = records_of(unpacker.nodes)
+            records.write_bytes(pickle.dumps(found))
+            synced.result()
     except GuestError as error:
         told = GuestError(f"layer {layer.digest}: {error}", line_of(error))
         raise told from None
     except OSError as error:
         raise explained(error, root) from error
-    found = records_of(unpacker.nodes)
-    records.write_bytes(pickle.dumps(found))
     implied = tuple(path for path, node in unpacker.nodes.items() if node.implied)
-    size = sum(record.size for record in found if record.md5 and record.path == record.group)
+    size = sum(record.size for record in found if record.check and record.path == record.group)
     return Unpacked(records, implied, len(found), size)
 
 
@@ -110,13 +115,12 @@ def _decompress(
     out = _Output(ring, outputs)
     codec: Codec | None = None
     done = 0
-    for piece in download.pieces():
-        codec = codec or codec_for(bytes(piece.view[:4]))
-        codec.push(piece.address, piece.length)
+    for address, length in download.parts():
+        codec = codec or codec_for(ctypes.string_at(address, min(4, length)))
+        codec.push(address, length)
         while out.fill_from(codec):
             pass
-        done += piece.length
-        piece.release()
+        done += length
         progress(done)
     if codec is not None:
         codec.finish()

@@ -6,6 +6,7 @@ libz and libzstd are dependencies of dpkg, libxxhash of apt.  Calls let other th
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 from functools import cache
 
@@ -65,6 +66,16 @@ def unmount(folder: str) -> None:
 def sync_filesystem(descriptor: int) -> None:
     """Write all that is dirty in the filesystem of an open file; raises :class:`OSError`."""
     _checked(libc().syncfs(descriptor), "syncfs")
+
+
+def executable(code: bytes) -> mmap.mmap:
+    """Memory that holds ``code``, to be run and no longer written; raises :class:`OSError`."""
+    page = mmap.mmap(-1, len(code))
+    page.write(code)
+    address = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+    protection = mmap.PROT_READ | mmap.PROT_EXEC
+    _checked(libc().mprotect(address, ctypes.c_size_t(len(code)), protection), "mprotect")
+    return page
 
 
 def die_with_parent() -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pylib.guest.payload import parents
+from pylib.guest.payload.compare import Md5s
 from pylib.guest.payload.image import Image, Layer
 from pylib.guest.payload.layer import Unpacked, load_records, unpack_layer
 from pylib.guest.payload.pool import Counters, run_all
 from pylib.guest.payload.report import Report
 from pylib.guest.payload.tree import Node, Record, about, snapshot_checksum, tree_digest
+
+_NICE, _NICEST = 7, 19
 
 
 @dataclass(frozen=True)
@@ -54,22 +57,28 @@ def write(places: Sequence[Place], folder: Path, report: Report) -> dict[str, Un
         root = folder / place.path
         root.mkdir(mode=0o755, parents=True)
         progress = partial(counters.set, slot)
-        tasks.append(partial(unpack_layer, place.layer, os.fsencode(root), place.records, progress))
+        work = partial(unpack_layer, place.layer, os.fsencode(root), place.records, progress)
+        tasks.append(partial(_after, slot, work))
     done = run_all(tasks, layers_at_once())
     return {place.layer.chain_id: result for place, result in zip(order, done, strict=True)}
 
 
+def _after(rank: int, work: Callable[[], Unpacked]) -> Unpacked:
+    """Let larger layers have the cores when they want them: the largest takes longest, and what it
+    loses to others while they run, it would work off alone in the end."""
+    os.nice(min(rank * _NICE, _NICEST))
+    return work()
+
+
 def layers_at_once() -> int:
-    """A layer has threads enough to keep a core busy, and pauses that another can use."""
-    return (os.cpu_count() or 1) + 1
+    """One for each core: a layer has threads enough to keep one busy, and more of them would only
+    push each other's data out of the caches."""
+    return max(2, os.cpu_count() or 1)
 
 
-def settle(
-    places: Sequence[Place], unpacked: Mapping[str, Unpacked], folder: Path
-) -> list[Summary]:
-    """Give implied folders their attributes, then sum up each snapshot, in the order of places."""
+def settle(places: Sequence[Place], unpacked: Mapping[str, Unpacked], folder: Path) -> None:
+    """Give implied folders their attributes, on the disk and in the records."""
     by_chain = {place.layer.chain_id: place for place in places}
-    tasks = []
     for place in places:
         lowers = []
         parent = place.layer.parent
@@ -78,20 +87,30 @@ def settle(
             parent = by_chain[parent].layer.parent
         root = os.fsencode(folder / place.path)
         implied = parents.settle(root, unpacked[place.layer.chain_id].implied, lowers)
-        tasks.append(partial(_summarize, place, implied))
-    return run_all(tasks, os.cpu_count() or 1)
-
-
-def _summarize(place: Place, implied: Mapping[bytes, Node]) -> Summary:
-    records = load_records(place.records)
-    if implied:
-        records = [_settled(record, implied.get(record.path)) for record in records]
-        place.records.write_bytes(pickle.dumps(records))
-    return summary_of(records)
+        if implied:
+            records = [
+                _settled(record, implied.get(record.path)) for record in load_records(place.records)
+            ]
+            place.records.write_bytes(pickle.dumps(records))
 
 
 def _settled(record: Record, node: Node | None) -> Record:
     return record if node is None else record._replace(about=about(node, 1, record.path))
+
+
+def summarize(places: Sequence[Place], md5s: Md5s) -> list[Summary]:
+    """Sum up each snapshot, by what was read back of its files, in the order of places."""
+    tasks = [partial(_summarize, place, md5s[place.path]) for place in places]
+    return run_all(tasks, os.cpu_count() or 1)
+
+
+def _summarize(place: Place, md5s: Mapping[bytes, str]) -> Summary:
+    return summary_of(with_md5s(load_records(place.records), md5s))
+
+
+def with_md5s(records: Sequence[Record], md5s: Mapping[bytes, str]) -> list[Record]:
+    """Records of a tree, those of regular files with their sums."""
+    return [it._replace(md5=md5s[it.group]) if it.group in md5s else it for it in records]
 
 
 def summary_of(records: Sequence[Record]) -> Summary:

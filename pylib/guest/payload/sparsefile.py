@@ -1,8 +1,7 @@
-"""Writing a sparse file: its data where it belongs, holes elsewhere, sums over both."""
+"""Writing a sparse file: its data where it belongs, holes elsewhere, its checksum over both."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 from pylib.guest.payload.buffers import Buffer, Flow, Ring
@@ -14,11 +13,10 @@ from pylib.guest.payload.tree import Node
 _ZEROS = 1 << 20
 
 
-class _Sums:
-    """md5 and check over data and holes."""
+class _Sum:
+    """Checksum over data and holes."""
 
     def __init__(self, scratch: Buffer) -> None:
-        self.md5 = hashlib.md5(usedforsecurity=False)
         self.check = Check()
         self._scratch = scratch
 
@@ -26,32 +24,28 @@ class _Sums:
         for start in range(0, len(piece), _ZEROS):
             part = piece[start : start + _ZEROS]
             self._scratch.view[: len(part)] = part
-            self._add(len(part))
+            self.check.update(self._scratch.address, len(part))
 
     def hole(self, length: int) -> None:
         self._scratch.view[:] = bytes(_ZEROS)
         while length > 0:
-            self._add(min(length, _ZEROS))
+            self.check.update(self._scratch.address, min(length, _ZEROS))
             length -= _ZEROS
-
-    def _add(self, length: int) -> None:
-        self.md5.update(self._scratch.view[:length])
-        self.check.update(self._scratch.address, length)
 
 
 def write_sparse(descriptor: int, entry: Entry, tar: TarStream, node: Node) -> None:
-    """Fill an empty file; sets the node's sums."""
-    sums = _Sums(Ring(Flow(), 1, _ZEROS).take())
+    """Fill an empty file; sets the node's checksum."""
+    sum_ = _Sum(Ring(Flow(), 1, _ZEROS).take())
     end = 0
     for offset, length in entry.extents or []:
-        sums.hole(offset - end)
+        sum_.hole(offset - end)
         end = offset
         for piece in tar.pieces(length):
-            sums.data(piece)
+            sum_.data(piece)
             end += _write(descriptor, piece, end)
-    sums.hole(entry.size - end)
+    sum_.hole(entry.size - end)
     os.ftruncate(descriptor, entry.size)
-    node.md5, node.check = sums.md5.hexdigest(), sums.check.hexdigest()
+    node.check = sum_.check.hexdigest()
 
 
 def _write(descriptor: int, piece: memoryview, offset: int) -> int:

@@ -17,8 +17,8 @@ OPAQUE = (b"trusted.overlay.opaque", b"y")
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """``mode`` with its type bits; ``mtime`` in nanoseconds; ``md5`` and ``check`` of a regular
-    file's content, the latter by :mod:`pylib.guest.payload.checksum`.
+    """``mode`` with its type bits; ``mtime`` in nanoseconds; ``check`` of a regular file's content,
+    by :mod:`pylib.guest.payload.checksum`.
 
     ``implied`` is a folder that the layer holds only because something lies in it.
     """
@@ -31,21 +31,21 @@ class Node:
     device: int = 0
     target: bytes = b""
     xattrs: dict[bytes, bytes] = field(default_factory=dict)
-    md5: str = ""
     check: str = ""
     implied: bool = False
 
 
 class Record(NamedTuple):
-    """One path: all that is compared but its content in ``about``, of which ``group`` is the first
-    of the paths that share an inode."""
+    """One path: all that is compared but its content in ``about``; ``group`` is the first of the
+    paths that share an inode; ``check`` is empty for all but regular files, and ``md5`` too, until
+    those were read back."""
 
     path: bytes
     about: bytes
     size: int
-    md5: str
     check: str
     group: bytes
+    md5: str = ""
 
 
 def about(node: Node, links: int, group: bytes) -> bytes:
@@ -69,7 +69,7 @@ def records_of(nodes: Mapping[bytes, Node]) -> list[Record]:
         node = nodes[path]
         group = groups[id(node)]
         line = about(node, len(group), group[0])
-        found.append(Record(path, line, node.size, node.md5, node.check, group[0]))
+        found.append(Record(path, line, node.size, node.check, group[0]))
     return found
 
 

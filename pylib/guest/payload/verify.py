@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pylib.guest.payload.compare import Comparer, Portion, portions
+from pylib.guest.payload.compare import Comparer, Md5s, Portion, portions
 from pylib.guest.payload.failure import GuestError
 from pylib.guest.payload.layer import load_records
 from pylib.guest.payload.metafiles import IMAGES, SNAPSHOTS
@@ -27,27 +27,27 @@ def verify(
     device: str,
     folder: Path,
     trees: Sequence[Expected],
-    files: Mapping[str, bytes],
     progress: Callable[[int, Counters], None],
-) -> None:
-    """Check all trees below ``folder``, where ``device`` is mounted, and small
-    ``files`` in it by their content.
+) -> Md5s:
+    """Check all trees below ``folder``, where ``device`` is mounted; returns the sums of what was
+    read, by the trees' paths.
 
     ``progress`` is told the bytes to read, and who counts them.  Raises :class:`GuestError` that
     names the first path that differs, or when nothing is expected.
     """
     if not trees:
         raise GuestError("nothing was to be on the disk: an empty disk is no success")
-    check_top(folder, [tree.path for tree in trees])
-    for name, content in files.items():
-        _check_file(folder / name, content)
     todo = [portion for tree in trees for portion in _portions(folder, tree)]
     workers = readers()
     counters = Counters(workers)
     progress(sum(portion.size for portion in todo), counters)
     shares = [todo[slot::workers] for slot in range(workers)]
     tasks = [partial(_compare_some, device, it, counters, slot) for slot, it in enumerate(shares)]
-    run_all(tasks, workers)
+    found: Md5s = {tree.path: {} for tree in trees}
+    for some in run_all(tasks, workers):
+        for path, md5s in some.items():
+            found[path] |= md5s
+    return found
 
 
 def readers() -> int:
@@ -67,6 +67,12 @@ def check_top(folder: Path, paths: Sequence[str]) -> None:
         raise GuestError(f"{SNAPSHOTS} and the disk's folders differ in {', '.join(odd[:5])}")
 
 
+def check_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Raises :class:`GuestError` unless small ``files`` in the disk's root are as written."""
+    for name, content in files.items():
+        _check_file(folder / name, content)
+
+
 def _check_file(path: Path, content: bytes) -> None:
     try:
         found = path.read_bytes()
@@ -80,9 +86,9 @@ def _portions(folder: Path, tree: Expected) -> Iterator[Portion]:
     return portions(os.fsencode(folder / tree.path), tree.path, load_records(tree.records))
 
 
-def _compare_some(device: str, some: Sequence[Portion], counters: Counters, slot: int) -> None:
-    comparer, done = Comparer(device), 0
+def _compare_some(device: str, some: Sequence[Portion], counters: Counters, slot: int) -> Md5s:
+    comparer = Comparer(device, partial(counters.set, slot))
     for portion in some:
         comparer.compare(portion)
-        done += portion.size
-        counters.set(slot, done)
+    comparer.finish()
+    return comparer.md5s

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
 
-from pylib.guest.payload.buffers import Buffer, Flow, Ring
-from pylib.guest.payload.checksum import Check
 from pylib.guest.payload.tree import Node, Record, about
-
-_BUFFER = 4 << 20
-_PAGE = 4096
 
 
 def records_on_disk(root: bytes) -> list[Record]:
@@ -45,7 +39,7 @@ def _record(root: bytes, path: bytes, status: os.stat_result, group: list[bytes]
     place = root + b"/" + path if path else root
     line = about_on_disk(place, status, len(group), group[0])
     size = status.st_size if stat.S_ISREG(status.st_mode) else 0
-    return Record(path, line, size, "", "", group[0])
+    return Record(path, line, size, "", group[0])
 
 
 def about_on_disk(place: bytes, status: os.stat_result, links: int, group: bytes) -> bytes:
@@ -68,40 +62,3 @@ def about_on_disk(place: bytes, status: os.stat_result, links: int, group: bytes
 def is_file(record: Record) -> bool:
     """Whether a record is of a regular file."""
     return stat.S_ISREG(int(record.about.split(b" ", 1)[0], 8))
-
-
-class Reader:
-    """Reads files past the page cache, which would only be filled with what is read once."""
-
-    def __init__(self) -> None:
-        self._buffer = Ring(Flow(), 1, _BUFFER).take()
-
-    def check(self, path: bytes, size: int) -> str:
-        """Quick checksum of a file."""
-        check = Check()
-        for buffer in self._pieces(path, size):
-            check.update_buffer(buffer)
-        return check.hexdigest()
-
-    def md5(self, path: bytes, size: int) -> str:
-        """md5 of a file."""
-        digest = hashlib.md5(usedforsecurity=False)
-        for buffer in self._pieces(path, size):
-            digest.update(buffer.view[: buffer.length])
-        return digest.hexdigest()
-
-    def _pieces(self, path: bytes, size: int) -> Iterator[Buffer]:
-        """What is there of ``size`` bytes; O_DIRECT takes whole pages, and stops at the end."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT | os.O_NOFOLLOW)
-        try:
-            offset = 0
-            while offset < size:
-                room = min(_BUFFER, -(-(size - offset) // _PAGE) * _PAGE)
-                count = os.preadv(descriptor, [self._buffer.view[:room]], offset)
-                if count == 0:
-                    return
-                self._buffer.length = count
-                offset += count
-                yield self._buffer
-        finally:
-            os.close(descriptor)
