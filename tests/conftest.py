@@ -1,11 +1,16 @@
-"""What every test has: a cache folder that is its run's own, and generated data that repeats."""
+"""What every test has: a cache folder that is its run's own, and generated data that repeats; and
+what those of several tiers ask for."""
 
 import os
 import signal
 from collections.abc import Iterator
+from http.client import HTTPConnection
+from urllib.parse import SplitResult
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from pylib.guest.payload.web import Session
 
 settings.register_profile(
     "repeatable",
@@ -47,3 +52,19 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if path := config.getoption("--adapter-binary"):
         os.environ["ADAPTER_BINARY"] = path
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The guest's connections end with the test; in a VM they end with the process."""
+    opened: list[HTTPConnection] = []
+    original = Session._connect
+
+    def connect(session: Session, parts: SplitResult) -> HTTPConnection:
+        opened.append(original(session, parts))
+        return opened[-1]
+
+    monkeypatch.setattr(Session, "_connect", connect)
+    yield
+    for connection in opened:
+        connection.close()

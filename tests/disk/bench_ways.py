@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -213,8 +214,8 @@ def debians(folder: Path) -> Path:
 
 def version_of(programs: Path) -> str:
     """Of containerd, without what Debian adds."""
-    said = run([programs / "containerd", "--version"]).stdout.split()
-    return next(word for word in said if word[:1].isdigit() or word[:2] == "v2").partition("~")[0]
+    found = re.search(r"\d+\.\d+\.\d+", run([programs / "containerd", "--version"]).stdout)
+    return found[0] if found else "of an unknown version"
 
 
 def _until_answers(ctr: Sequence[str | Path]) -> None:

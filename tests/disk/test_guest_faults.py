@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import mmap
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pylib.guest.payload import bake, main
+from pylib.guest.payload.report import Report
 from pylib.proc import run
-from tests.disk.guest import do, job, loop
+from tests.disk.guest import do, job, loop, mounted
 from tests.disk.layers import Layer, digest_of, gzipped, image
 from tests.disk.made import Made
 from tests.disk.registry import Answer, Registry
@@ -94,6 +99,74 @@ def test_a_layer_that_unpacks_to_another_digest_is_refused(
     wrong = image([replace(packed, diff_id=digest_of(b"other"))])
     report = do(job(device, registry.push("app:v1", wrong)), tmp_path / "work")
     assert f"but its image's config says {digest_of(b'other')}" in report["message"]
+
+
+def failure(device: str, registry: Registry, folder: Path) -> str:
+    """What a bake in this process, which a test can spoil, says of its failure."""
+    told: list[dict[str, Any]] = []
+
+    def hear(_: str, body: bytes) -> int:
+        told.append(json.loads(body))
+        return 200
+
+    work = folder / "work"
+    work.mkdir()
+    text = json.dumps(job(device, registry.push("app:v1", SMALL)))
+    assert main.run(text, Report("n-1", hear), work) == main.REPORTED_FAILURE
+    message: str = told[-1]["message"]
+    return message
+
+
+@pytest.mark.fault("G1", "G9")
+def test_what_reads_back_wrong_never_gets_the_lists_that_a_node_goes_by(
+    device: str,
+    file: Path,
+    registry: Registry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    closed: None,
+) -> None:
+    """A byte changes on the disk between writing and reading back."""
+    prove = bake.prove
+
+    def spoil(*given: Any) -> Any:
+        with file.open("r+b") as disk, mmap.mmap(disk.fileno(), 0) as content:
+            content[content.find(b"content" * 9)] ^= 1
+        return prove(*given)
+
+    monkeypatch.setattr(bake, "prove", spoil)
+    assert "d/f holds other bytes than were written" in failure(device, registry, tmp_path)
+    with mounted(file) as place:
+        assert {one.name for one in place.iterdir()} == {"lost+found", "snapshots"}
+
+
+@pytest.mark.fault("G1")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("stray", "the disk's root holds images.metadata, snapshots, snapshots.metadata, stray"),
+        ("snapshots.metadata", "snapshots.metadata is not what was written"),
+    ],
+)
+def test_the_finished_disks_root_is_held_against_what_was_written(
+    name: str,
+    said: str,
+    device: str,
+    registry: Registry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    closed: None,
+) -> None:
+    """Another hand writes there last."""
+    write_files = bake.write_files
+
+    def spoil(folder: Path, *given: Any) -> Any:
+        written = write_files(folder, *given)
+        (folder / name).write_bytes(b"other")
+        return written
+
+    monkeypatch.setattr(bake, "write_files", spoil)
+    assert said in failure(device, registry, tmp_path)
 
 
 @pytest.mark.fault("G8")

@@ -7,8 +7,6 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from http.client import HTTPConnection
-from urllib.parse import SplitResult
 
 import pytest
 
@@ -17,7 +15,6 @@ from pylib.guest.payload.blob import Blob, Download
 from pylib.guest.payload.buffers import Flow
 from pylib.guest.payload.failure import GuestError
 from pylib.guest.payload.registry import Address, Repository
-from pylib.guest.payload.web import Session
 from tests.disk.layers import Image, digest_of
 from tests.disk.registry import Answer, Registry, serving
 
@@ -26,25 +23,15 @@ DIGEST = digest_of(DATA)
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+def registry(monkeypatch: pytest.MonkeyPatch, closed: None) -> Iterator[Registry]:
     """It holds one blob; pieces are of 4 KiB, pauses take no time."""
     monkeypatch.setattr(blob, "PIECE", 4096)
     monkeypatch.setattr(blob, "_PART", 1000)
     monkeypatch.setattr(blob, "_LANES_FROM", 4 * 4096)
     monkeypatch.setattr(time, "sleep", lambda _: None)
-    opened: list[HTTPConnection] = []
-    original = Session._connect
-
-    def connect(session: Session, parts: SplitResult) -> HTTPConnection:
-        opened.append(original(session, parts))
-        return opened[-1]
-
-    monkeypatch.setattr(Session, "_connect", connect)
     with serving(Registry()) as one:
         one.push("a:v1", Image(b"{}", "x", {DIGEST: DATA, digest_of(b"small"): b"small"}))
         yield one
-        for connection in opened:
-            connection.close()
 
 
 def fetched(registry: Registry, digest: str = DIGEST, size: int = len(DATA)) -> bytes:

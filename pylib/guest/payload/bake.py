@@ -58,7 +58,8 @@ def bake(job: ImageJob, report: Report, work: Path) -> Outcome:
     report.phase("resolve")
     images = [resolve(wanted, job, Session()) for wanted in job.images]
     places = snapshots.plan(images, work)
-    inflater(), md5x8.code()  # the processes of layers and of readers find them chosen
+    inflater()  # the layers' processes find it chosen
+    md5x8.code()  # and so do the readers'
     report.phase("format")
     disks.make_filesystem(disk)
     folder = work / "disk"

@@ -18,6 +18,7 @@ from pylib.guest.payload.web import BROKEN, TRIES, Reply, Request, Session, paus
 
 PIECE = 4 << 20
 _PART = 256 << 10
+"""What fits a core's own cache, with what it decompresses to."""
 LANES = 4
 _LANES_FROM = 4 * PIECE
 """A smaller blob is not worth more than one connection."""
@@ -48,7 +49,7 @@ class Blob:
 
 @dataclass
 class Lane:
-    """One connection, which reads the blob's bytes from ``start`` on, up to ``stop``."""
+    """One connection: the present reply stands at byte ``_at`` and ends at ``_asked_to``."""
 
     blob: Blob
     session: Session = field(default_factory=Session)

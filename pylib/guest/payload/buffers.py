@@ -7,14 +7,30 @@ others; nobody waits for ever.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import mmap
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Generic, TypeVar, cast
 
+from pylib.guest.payload.native import address_of
+
 T = TypeVar("T")
+_HUGE = 2 << 20
+"""Bytes of a huge page of x86."""
+
+
+def arena(size: int) -> memoryview:
+    """``size`` bytes of zeros, page-aligned.
+
+    In huge pages where the kernel has some: all of a layer goes through such memory several times,
+    and in ``python -m tests.disk.bench`` that took about a twentieth less of the cores with them.
+    """
+    memory = mmap.mmap(-1, size + _HUGE)
+    start = -address_of(memory) % _HUGE
+    with contextlib.suppress(OSError):  # a kernel without them
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(memory)[start : start + size]
 
 
 class StoppedError(Exception):
@@ -49,25 +65,6 @@ class Channel(Generic[T]):
     def poison(self) -> None:
         """Let every later ``get`` raise."""
         self._queue.put(_POISON)
-
-
-_HUGE = 2 << 20
-"""Bytes of a huge page of x86."""
-
-
-def address_of(memory: memoryview) -> int:
-    """Where writable memory lies."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
-
-
-def arena(size: int) -> memoryview:
-    """``size`` bytes of zeros, page-aligned; in huge pages where the kernel has some, since looking
-    up small ones costs a twentieth of all time of a layer, most of it for O_DIRECT."""
-    memory = mmap.mmap(-1, size + _HUGE)
-    start = -address_of(memoryview(memory)) % _HUGE
-    with contextlib.suppress(OSError):  # a kernel without them
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    return memoryview(memory)[start : start + size]
 
 
 class Buffer:

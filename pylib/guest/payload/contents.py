@@ -11,11 +11,12 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pylib.guest.payload.buffers import address_of, arena
+from pylib.guest.payload.buffers import arena
 from pylib.guest.payload.checksum import Check
 from pylib.guest.payload.md5code import BLOCK, LANES
 from pylib.guest.payload.md5x8 import Code, Eight, padding
 from pylib.guest.payload.md5x8 import code as code_here
+from pylib.guest.payload.native import address_of
 
 _CHUNK = 1 << 20
 _PAGE = 4096

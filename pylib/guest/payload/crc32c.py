@@ -12,7 +12,7 @@ import ctypes
 import mmap
 from functools import cache
 
-from pylib.guest.payload.native import library
+from pylib.guest.payload.native import address_of, library
 
 _ONES = 0xFFFFFFFF
 _POLYNOMIAL = 0x82F63B78
@@ -31,7 +31,7 @@ def _ext2fs() -> ctypes.CDLL:
 
 def crc32c(memory: mmap.mmap | bytearray, length: int, before: int = 0) -> int:
     """Sum of the first ``length`` bytes of ``memory``, after bytes whose sum is ``before``."""
-    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    address = address_of(memory)
     return int(_ext2fs().ext2fs_crc32c_le(before ^ _ONES, address, length)) ^ _ONES
 
 

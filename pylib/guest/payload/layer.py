@@ -63,13 +63,13 @@ def unpack_layer(
             # while this and others still compute, and not all in the end
             synced = aside.submit(sync, Path(os.fsdecode(root)))
             found = records_of(unpacker.nodes)
-            records.write_bytes(pickle.dumps(found))
             synced.result()
     except GuestError as error:
         told = GuestError(f"layer {layer.digest}: {error}", line_of(error))
         raise told from None
     except OSError as error:
         raise explained(error, root) from error
+    records.write_bytes(pickle.dumps(found))
     implied = tuple(path for path, node in unpacker.nodes.items() if node.implied)
     size = sum(record.size for record in found if record.check and record.path == record.group)
     return Unpacked(records, implied, len(found), size)

@@ -26,6 +26,7 @@ _P66, _PF3 = 1, 2
 _ADD, _XOR, _AND, _OR, _EQUAL, _SHIFT = 0xFE, 0xEF, 0xDB, 0xEB, 0x76, 0x72
 _LEFT, _RIGHT = 6, 2
 _LOAD, _STORE = 0x6F, 0x7F
+_LOW32, _HIGH32, _LOW64, _HIGH64, _HALVES = 0x62, 0x6A, 0x6C, 0x6D, 0x46
 
 
 class _Code:
@@ -68,9 +69,6 @@ class _Code:
         if base & 7 == 4:
             self.text.append(0x24)
         self.text += struct.pack("<i", offset)
-
-
-_LOW32, _HIGH32, _LOW64, _HIGH64, _HALVES = 0x62, 0x6A, 0x6C, 0x6D, 0x46
 
 
 def _transpose(code: _Code, half: int) -> None:

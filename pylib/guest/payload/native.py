@@ -68,11 +68,16 @@ def sync_filesystem(descriptor: int) -> None:
     _checked(libc().syncfs(descriptor), "syncfs")
 
 
+def address_of(memory: mmap.mmap | memoryview | bytearray) -> int:
+    """Where writable memory lies."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
 def executable(code: bytes) -> mmap.mmap:
     """Memory that holds ``code``, to be run and no longer written; raises :class:`OSError`."""
     page = mmap.mmap(-1, len(code))
     page.write(code)
-    address = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+    address = ctypes.c_void_p(address_of(page))
     protection = mmap.PROT_READ | mmap.PROT_EXEC
     _checked(libc().mprotect(address, ctypes.c_size_t(len(code)), protection), "mprotect")
     return page

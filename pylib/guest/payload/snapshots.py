@@ -19,6 +19,7 @@ from pylib.guest.payload.report import Report
 from pylib.guest.payload.tree import Node, Record, about, snapshot_checksum, tree_digest
 
 _NICE, _NICEST = 7, 19
+"""Steps from one layer to the next smaller one, and the last that the kernel has."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pylib.guest.payload.tree import Node
 _ZEROS = 1 << 20
 
 
-class _Sum:
+class _Content:
     """Checksum over data and holes."""
 
     def __init__(self, scratch: Buffer) -> None:
@@ -35,17 +35,17 @@ class _Sum:
 
 def write_sparse(descriptor: int, entry: Entry, tar: TarStream, node: Node) -> None:
     """Fill an empty file; sets the node's checksum."""
-    sum_ = _Sum(Ring(Flow(), 1, _ZEROS).take())
+    content = _Content(Ring(Flow(), 1, _ZEROS).take())
     end = 0
     for offset, length in entry.extents or []:
-        sum_.hole(offset - end)
+        content.hole(offset - end)
         end = offset
         for piece in tar.pieces(length):
-            sum_.data(piece)
+            content.data(piece)
             end += _write(descriptor, piece, end)
-    sum_.hole(entry.size - end)
+    content.hole(entry.size - end)
     os.ftruncate(descriptor, entry.size)
-    node.check = sum_.check.hexdigest()
+    node.check = content.check.hexdigest()
 
 
 def _write(descriptor: int, piece: memoryview, offset: int) -> int:
