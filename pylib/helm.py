@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from pylib.errors import RenderError, ToolFailedError, ToolMissingError
 from pylib.proc import GO_SETTINGS
+from pylib.signals import run_passing_signals
 from pylib.yamlio import yaml_escapes
 
 
@@ -119,7 +120,7 @@ def template(
     ``meanwhile`` runs in a thread beside it: work that need not wait for helm.
     Raises :class:`RenderError` with the chart's own message for the first request that fails.
     """
-    return asyncio.run(_template_all(requests, helm, meanwhile))
+    return run_passing_signals(_template_all(requests, helm, meanwhile))
 
 
 async def _template_all(
@@ -132,8 +133,7 @@ async def _template_all(
             return await _template(request, helm)
 
     beside = asyncio.create_task(asyncio.to_thread(meanwhile or _nothing))
-    # All are waited for, also when one fails: a task that is cancelled while its process starts
-    # never ends (CPython 3.11, asyncio.base_subprocess).
+    # All are waited for, also when one fails: none goes on behind the error.
     results = await asyncio.gather(*(one(request) for request in requests), return_exceptions=True)
     await beside
     return tuple(_text_or_raise(result) for result in results)
@@ -312,7 +312,7 @@ class HelmRelease:
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         try:
-            return asyncio.run(work)
+            return run_passing_signals(work)
         except pyhelm3_command.errors.Error as error:
             if error.returncode == _NOT_FOUND:
                 raise ToolMissingError(_missing(self.helm)) from error
