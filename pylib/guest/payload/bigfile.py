@@ -1,69 +1,99 @@
 """Large files: written past the page cache, in threads of their own.
 
-A file's bytes are copied once into aligned buffers, summed while a core's cache still has them.
+Nothing is copied: a file's bytes go to the disk from the blocks into which they were decompressed,
+which are kept until then.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event, Lock
+from typing import NamedTuple
 
-from pylib.guest.payload.buffers import Buffer, Channel, Flow, Ring
+from pylib.guest.payload.buffers import Buffer, Channel, Flow, Ring, arena
 from pylib.guest.payload.checksum import Check
+from pylib.guest.payload.native import address_of
 
 BIG = 256 << 10
 """From this size on a file is worth its own open mode and the hand-over to other threads."""
-_BUFFER = 1 << 20
-_BUFFERS = 12
 _PAGE = 4096
+_PAGES = 16
+"""Files whose last page may wait to be written."""
 _WRITERS = 2
 
 Finish = Callable[[int, str], None]
 """Called with descriptor and check when all is written; closes the descriptor."""
 
 
-class BigFile:
-    """One file on its way to the disk."""
+class Part(NamedTuple):
+    """Bytes of a file, in a buffer that is kept for them."""
 
-    def __init__(self, owner: BigFiles, descriptor: int, finish: Finish) -> None:
+    view: memoryview
+    buffer: Buffer
+
+
+class BigFile:
+    """One file of ``size`` bytes on its way to the disk."""
+
+    def __init__(self, owner: BigFiles, descriptor: int, size: int, finish: Finish) -> None:
         self.descriptor = descriptor
         self.done = Event()
-        self.size = 0
+        self._size = self._left = size
         self._owner = owner
         self._check = Check()
         self._finish = finish
-        self._buffer: Buffer | None = None
+        self._parts: list[Part] = []
+        self._at = 0
         self._pending = 1
         self._lock = Lock()
 
-    def write(self, piece: memoryview) -> None:
-        """Add a piece; its memory is free again on return."""
-        while piece:
-            buffer = self._buffer or self._owner.take()
-            self._buffer = buffer
-            room = min(len(piece), _BUFFER - buffer.length)
-            buffer.view[buffer.length : buffer.length + room] = piece[:room]
-            buffer.length += room
-            piece = piece[room:]
-            if buffer.length == _BUFFER:
-                self._submit(buffer)
+    def write(self, piece: memoryview, buffer: Buffer) -> None:
+        """Add a piece of ``buffer``, which is kept until that is written."""
+        self._check.update(address_of(piece), len(piece))
+        self._parts.append(Part(piece, buffer.keep()))
+        self._left -= len(piece)
+        held = sum(len(part.view) for part in self._parts)
+        parts = self._cut(held - held % _PAGE)
+        if self._parts and not self._left:
+            parts.append(self._last_page())
+        if parts:
+            self._submit(parts)
 
     def close(self) -> None:
-        """There is no more; the file is finished when its last buffer is written."""
-        if self._buffer is not None:
-            self._submit(self._buffer)
+        """There is no more; the file is finished when its last part is written."""
         self.settle()
 
-    def _submit(self, buffer: Buffer) -> None:
-        self._buffer = None
-        self._check.update_buffer(buffer)
+    def _cut(self, length: int) -> list[Part]:
+        """The first bytes that were not written yet."""
+        taken = []
+        while length:
+            view, buffer = self._parts[0]
+            if len(view) <= length:
+                taken.append(self._parts.pop(0))
+            else:
+                taken.append(Part(view[:length], buffer.keep()))
+                self._parts[0] = Part(view[length:], buffer)
+            length -= len(taken[-1].view)
+        return taken
+
+    def _last_page(self) -> Part:
+        """The last bytes as a whole page, as O_DIRECT wants it: what is too much is cut off in the
+        end."""
+        page = self._owner.page()
+        last = b"".join(part.view for part in self._parts)
+        page.view[:] = last.ljust(_PAGE, b"\0")
+        for part in self._parts:
+            part.buffer.release()
+        self._parts = []
+        return Part(page.view, page)
+
+    def _submit(self, parts: list[Part]) -> None:
         with self._lock:
             self._pending += 1
-        buffer.share(1)
-        self._owner.submit(self, buffer, self.size)
-        self.size += buffer.length
+        self._owner.submit(self, parts, self._at)
+        self._at += sum(len(part.view) for part in parts)
 
     def settle(self) -> None:
         """One of what the file waits for is over."""
@@ -71,7 +101,7 @@ class BigFile:
             self._pending -= 1
             last = self._pending == 0
         if last:
-            os.ftruncate(self.descriptor, self.size)  # the last page was written whole
+            os.ftruncate(self.descriptor, self._size)
             self._finish(self.descriptor, self._check.hexdigest())
             self.done.set()
 
@@ -81,8 +111,8 @@ class BigFiles:
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
-        self._ring = Ring(flow, _BUFFERS, _BUFFER)
-        self._writes: Channel[tuple[BigFile, Buffer, int] | None] = flow.channel()
+        self._pages = Ring(flow, _PAGES, _PAGE)
+        self._writes: Channel[tuple[BigFile, list[Part], int] | None] = flow.channel()
         self._running = False
 
     def open(self, path: bytes, mode: int, size: int, finish: Finish) -> BigFile:
@@ -96,17 +126,17 @@ class BigFiles:
             if error.errno != errno.EOPNOTSUPP:
                 os.close(descriptor)
                 raise
-        return BigFile(self, descriptor, finish)
+        return BigFile(self, descriptor, size, finish)
 
-    def take(self) -> Buffer:
-        """An empty buffer."""
-        buffer = self._ring.take()
-        buffer.length = 0
-        return buffer
+    def page(self) -> Buffer:
+        """A page to fill."""
+        page = self._pages.take()
+        page.share(1)
+        return page
 
-    def submit(self, file: BigFile, buffer: Buffer, offset: int) -> None:
-        """Have a buffer written."""
-        self._writes.put((file, buffer, offset))
+    def submit(self, file: BigFile, parts: list[Part], offset: int) -> None:
+        """Have parts written, and their buffers released."""
+        self._writes.put((file, parts, offset))
 
     def wait_for(self, file: BigFile) -> None:
         """Until a file is finished; raises when the flow has failed before."""
@@ -125,14 +155,15 @@ class BigFiles:
 
     def _write(self) -> None:
         while (item := self._writes.get()) is not None:
-            file, buffer, offset = item
-            _write_all(file.descriptor, buffer, offset)
-            buffer.release()
+            file, parts, offset = item
+            _write_parts(file.descriptor, [part.view for part in parts], offset)
+            for part in parts:
+                part.buffer.release()
             file.settle()
 
 
 def _create(path: bytes, mode: int) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         return os.open(path, flags | os.O_DIRECT, mode)
     except OSError as error:
@@ -142,12 +173,34 @@ def _create(path: bytes, mode: int) -> int:
     return os.open(path, flags, mode)
 
 
-def _write_all(descriptor: int, buffer: Buffer, offset: int) -> None:
-    """Write whole pages, as O_DIRECT wants; what is too much is cut off in the end."""
-    size = -(-buffer.length // _PAGE) * _PAGE
-    done = 0
-    while done < size:
-        count = os.pwrite(descriptor, buffer.view[done:size], offset + done)
-        done += count // _PAGE * _PAGE
+def _write_parts(descriptor: int, parts: Sequence[memoryview], offset: int) -> None:
+    """Whole pages in parts of whole sectors of 512 bytes; a disk that has larger ones gets them
+    in one part."""
+    try:
+        _write_all(descriptor, parts, offset)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        whole = arena(sum(map(len, parts)))
+        whole[:] = b"".join(parts)
+        _write_all(descriptor, [whole], offset)
+
+
+def _write_all(descriptor: int, parts: Sequence[memoryview], offset: int) -> None:
+    while parts:
+        count = os.pwritev(descriptor, parts, offset)
         if count < _PAGE:
             raise OSError(errno.EIO, "the disk took less than a page")
+        done = count // _PAGE * _PAGE
+        offset += done
+        parts = _after(parts, done)
+
+
+def _after(parts: Sequence[memoryview], done: int) -> list[memoryview]:
+    """What follows the first bytes."""
+    left = []
+    for part in parts:
+        if done < len(part):
+            left.append(part[done:])
+        done = max(0, done - len(part))
+    return left

@@ -85,6 +85,12 @@ class Buffer:
         """Say how many will call :meth:`release` before the buffer is free again."""
         self._users = users
 
+    def keep(self) -> Buffer:
+        """One user more, who must not be the first."""
+        with self._lock:
+            self._users += 1
+        return self
+
     def release(self) -> None:
         """Give up one's share."""
         with self._lock:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 
-from pylib.guest.payload.buffers import Buffer
 from pylib.guest.payload.native import library
 
 
@@ -50,10 +49,6 @@ class Check:
     def update(self, address: int, length: int) -> None:
         """Add ``length`` bytes of memory."""
         self._library.XXH3_64bits_update(self._state, address, length)
-
-    def update_buffer(self, buffer: Buffer) -> None:
-        """Add what is in use of a buffer."""
-        self.update(buffer.address, buffer.length)
 
     def hexdigest(self) -> str:
         """The sum so far."""

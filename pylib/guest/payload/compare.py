@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pylib.guest.payload.contents import Source, Sums, UnreadError, sums_of
-from pylib.guest.payload.extents import SMALL, DiskReader, Piece, place_of, runs
+from pylib.guest.payload.extents import SMALL, DiskReader, Piece, extents_at, place_of, runs
 from pylib.guest.payload.failure import GuestError
 from pylib.guest.payload.paths import join, split
 from pylib.guest.payload.tree import Record
@@ -134,6 +134,9 @@ class Comparer:
             _compare_links(portion, record, status)
         if not _is_read(record):
             return None
+        if record.md5 and extents_at(place) == record.extents:
+            self._note_md5(portion, record, record.md5)  # these blocks were read before
+            return None
         start = place_of(place, record.size) if record.size < SMALL else None
         if start is None:
             self._later.append((portion, record))
@@ -152,7 +155,10 @@ class Comparer:
                 f"{shown(portion.name, record.path)} holds other bytes than were written: checksum "
                 f"{found.check}, not {record.check}"
             )
-        self.md5s.setdefault(portion.name, {})[record.path] = found.md5
+        self._note_md5(portion, record, found.md5)
+
+    def _note_md5(self, portion: Portion, record: Record, md5: str) -> None:
+        self.md5s.setdefault(portion.name, {})[record.path] = md5
         self._done += record.size
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pylib.guest.payload.buffers import arena
@@ -25,10 +25,14 @@ _ROOM = _CHUNK + _PAGE
 
 
 class Source(NamedTuple):
-    """A regular file and the bytes it should have; no more are read."""
+    """A regular file and the bytes it should have; no more are read.
+
+    With a ``descriptor``, open for O_DIRECT, that is read, and closed then.
+    """
 
     path: bytes
     size: int
+    descriptor: int = -1
 
 
 class Sums(NamedTuple):
@@ -46,7 +50,7 @@ class UnreadError(OSError):
         self.number = number
 
 
-def sums_of(sources: Sequence[Source]) -> Iterator[tuple[int, Sums]]:
+def sums_of(sources: Iterable[Source]) -> Iterator[tuple[int, Sums]]:
     """Number and sums of each, in the order in which they are done.
 
     Raises :class:`UnreadError`.
@@ -76,6 +80,9 @@ class _File:
         """Begin with a file."""
         self.number, self._size, self.total, self.ended = number, source.size, 0, False
         self._check = Check()
+        self._descriptor = source.descriptor
+        if self._descriptor >= 0:
+            return
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT | os.O_NOFOLLOW
         try:
             self._descriptor = os.open(source.path, flags)
@@ -104,7 +111,7 @@ class _File:
             self._descriptor = -1
 
 
-def _one_by_one(sources: Sequence[Source]) -> Iterator[tuple[int, Sums]]:
+def _one_by_one(sources: Iterable[Source]) -> Iterator[tuple[int, Sums]]:
     file = _File(arena(_ROOM))
     for number, source in enumerate(sources):
         digest = hashlib.md5(usedforsecurity=False)
@@ -156,7 +163,7 @@ class _Lane:
         self.is_open = False
 
 
-def _eight_by_eight(sources: Sequence[Source], code: Code) -> Iterator[tuple[int, Sums]]:
+def _eight_by_eight(sources: Iterable[Source], code: Code) -> Iterator[tuple[int, Sums]]:
     eight = Eight(code)
     memory = arena(LANES * _ROOM)
     lanes = [_Lane(memory[lane * _ROOM : (lane + 1) * _ROOM]) for lane in range(LANES)]

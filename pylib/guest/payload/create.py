@@ -7,7 +7,9 @@ import stat
 
 from pylib.guest.payload.attributes import Attributes, bounded, times_of
 from pylib.guest.payload.bigfile import BIG, BigFile, BigFiles
+from pylib.guest.payload.blocks import Blocks
 from pylib.guest.payload.checksum import check_of
+from pylib.guest.payload.readback import ReadBack
 from pylib.guest.payload.sparsefile import write_sparse
 from pylib.guest.payload.tarhead import BLOCKDEV, CHAR, FIFO, BadTarError, Entry
 from pylib.guest.payload.tarstream import TarStream
@@ -21,8 +23,10 @@ _LARGEST_DEVICE = (1 << 32) - 1
 class Creator:
     """Makes what one layer holds; ``umask`` must be 0."""
 
-    def __init__(self, big: BigFiles) -> None:
+    def __init__(self, blocks: Blocks, big: BigFiles, read_back: ReadBack) -> None:
+        self._blocks = blocks
         self._big = big
+        self._read_back = read_back
         self._pending: dict[int, BigFile] = {}
         self.attributes = Attributes()
 
@@ -53,12 +57,12 @@ class Creator:
             node.check = check
             self.attributes.set(descriptor, node, entry, inherits=inherits)
             os.utime(descriptor, ns=times_of(entry))
-            os.close(descriptor)
+            self._read_back.take(path, descriptor, node)
 
         file = self._big.open(path, entry.mode, entry.size, finish)
         self._pending[id(node)] = file
         for piece in tar.pieces(entry.size):
-            file.write(piece)
+            file.write(piece, self._blocks.present())
         file.close()
 
     def folder(self, path: bytes, entry: Entry, before: Node | None, *, inherits: bool) -> Node:

@@ -19,6 +19,7 @@ from struct import Struct
 from pylib.guest.payload.buffers import Flow, Ring
 from pylib.guest.payload.checksum import check_at
 from pylib.guest.payload.contents import Sums
+from pylib.guest.payload.tree import Extents
 
 SMALL = 256 << 10
 """Larger files are worth reads of their own."""
@@ -28,6 +29,8 @@ _LAST = 0x1
 """The only flag of an extent whose bytes lie plainly in blocks: no hole follows it, and it is
 neither unwritten, nor inside the inode, nor encoded."""
 _PAGE = 4096
+_MOST = 64
+"""Pieces of a file that are looked at; one of more is not worth it."""
 _RUN = 4 << 20
 _GAP = 96 << 10
 """Bytes between two files that are cheaper to read than to leave out."""
@@ -37,19 +40,35 @@ _WINDOW = 512 << 10
 """Bytes around a folder's block that are read with it."""
 
 
-def place_of(path: bytes, size: int) -> int | None:
-    """Offset on the disk of a file that lies there in one piece, else ``None``."""
+def extents_of(descriptor: int, most: int = _MOST) -> Extents:
+    """Where an open file lies; nothing unless it lies plainly in blocks, in ``most`` pieces."""
+    asked = bytearray(_HEAD.size + most * _EXTENT.size)
+    _HEAD.pack_into(asked, 0, 0, (1 << 64) - 1, 0, 0, most, 0)
+    fcntl.ioctl(descriptor, _IOC_FIEMAP, asked)
+    mapped = _HEAD.unpack_from(asked)[3]
+    found = [_EXTENT.unpack_from(asked, _HEAD.size + at * _EXTENT.size) for at in range(mapped)]
+    flags = [extent[5] for extent in found]
+    if flags != [0] * (mapped - 1) + [_LAST]:
+        return ()
+    return tuple(extent[:3] for extent in found)
+
+
+def extents_at(path: bytes, most: int = _MOST) -> Extents:
+    """:func:`extents_of` the file at ``path``."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        asked = bytearray(_HEAD.size + _EXTENT.size)
-        _HEAD.pack_into(asked, 0, 0, (1 << 64) - 1, 0, 0, 1, 0)
-        fcntl.ioctl(descriptor, _IOC_FIEMAP, asked)
+        return extents_of(descriptor, most)
     finally:
         os.close(descriptor)
-    mapped = _HEAD.unpack_from(asked)[3]
-    logical, physical, length, _, _, flags, *_ = _EXTENT.unpack_from(asked, _HEAD.size)
-    plain = mapped == 1 and flags == _LAST and logical == 0 and length >= size
-    return int(physical) if plain else None
+
+
+def place_of(path: bytes, size: int) -> int | None:
+    """Offset on the disk of a file that lies there in one piece, else ``None``."""
+    extents = extents_at(path, 1)
+    if not extents:
+        return None
+    ((logical, physical, length),) = extents
+    return physical if logical == 0 and length >= size else None
 
 
 @dataclass(frozen=True, order=True)

@@ -3,8 +3,10 @@
     lanes ─► pieces in order, SHA-256 of the blob ─► decompress ─┬─► SHA-256 of what comes out
                                                                 └─► tar reader ─► small files
                                                                                └─► large files
+                                                                                   ─► read back
 Each arrow is a thread of this layer's process, each buffer is one of a few; so memory does not grow
-with the layer, and one large layer uses as many cores as it has stages.
+with the layer, and one large layer uses as many cores as it has stages.  On few cores the SHA-256
+of what comes out is no thread of its own: it is summed where and while a core's cache has it.
 """
 
 from __future__ import annotations
@@ -13,18 +15,21 @@ import ctypes
 import hashlib
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from pylib.guest.payload.bigfile import BigFiles
 from pylib.guest.payload.blob import Blob, Download
+from pylib.guest.payload.blocks import Blocks
 from pylib.guest.payload.buffers import Buffer, Channel, Flow, Ring
 from pylib.guest.payload.codecs import Codec, codec_for
+from pylib.guest.payload.create import Creator
 from pylib.guest.payload.disk import sync
 from pylib.guest.payload.failure import GuestError, line_of
 from pylib.guest.payload.image import Layer
+from pylib.guest.payload.readback import ReadBack
 from pylib.guest.payload.registry import Repository
 from pylib.guest.payload.space import explained
 from pylib.guest.payload.tarstream import TarStream
@@ -32,9 +37,12 @@ from pylib.guest.payload.tree import Record, records_of
 from pylib.guest.payload.unpack import Unpacker
 
 _BLOCK = 1 << 20
-_BLOCKS = 12
+_BLOCKS = 8
+_SLICE = 128 << 10
+"""What is decompressed in one go, and is still in a core's own cache then."""
+_FEW_CORES = 2
 
-Outputs = tuple[Channel[Buffer | None], Channel[Buffer | None]]
+Output = Channel[Buffer | None]
 
 
 @dataclass(frozen=True)
@@ -81,38 +89,59 @@ def load_records(file: Path) -> list[Record]:
     return found
 
 
+def hashes_apart() -> bool:
+    """Whether there are cores for one more thread of a layer that always has work."""
+    return (os.cpu_count() or 1) > _FEW_CORES
+
+
 def _work(flow: Flow, layer: Layer, root: bytes, progress: Callable[[int], None]) -> Unpacker:
     download = Download(flow, Blob(Repository(layer.address), layer.digest, layer.size))
-    blocks = Ring(flow, _BLOCKS, _BLOCK)
-    outputs: Outputs = (flow.channel(), flow.channel())
-    big = BigFiles(flow)
-    unpacker = Unpacker(root, big, is_first=not layer.parent)
+    tar: Output = flow.channel()
+    blocks, big, read_back = Blocks(tar), BigFiles(flow), ReadBack(flow)
+    unpacker = Unpacker(root, Creator(blocks, big, read_back), is_first=not layer.parent)
+    ring, sums = Ring(flow, _BLOCKS, _BLOCK), DiffId(layer.diff_id)
+    if hashes_apart():
+        apart: Output = flow.channel()
+        out = _Output(ring, (tar, apart), None)
+        flow.spawn(lambda: sums.read(apart))
+    else:
+        out = _Output(ring, (tar,), sums)
     download.start()
-    flow.spawn(lambda: _decompress(download, blocks, outputs, progress))
-    flow.spawn(lambda: _check_diff_id(outputs[1], layer.diff_id))
-    unpacker.unpack(TarStream(_Blocks(outputs[0]).next))
+    flow.spawn(lambda: _decompress(download, out, progress))
+    unpacker.unpack(TarStream(blocks.next))
     big.end()
+    read_back.end()
     return unpacker
 
 
-class _Blocks:
-    """Blocks for the tar reader, each given back when it asks for the next."""
+class DiffId:
+    """Holds the sum of all that comes out against ``wanted``."""
 
-    def __init__(self, channel: Channel[Buffer | None]) -> None:
-        self._channel = channel
-        self._present: Buffer | None = None
+    def __init__(self, wanted: str) -> None:
+        self._wanted = wanted
+        self._digest = hashlib.sha256()
 
-    def next(self) -> memoryview | None:
-        if self._present is not None:
-            self._present.release()
-        self._present = self._channel.get()
-        return None if self._present is None else self._present.view[: self._present.length]
+    def update(self, memory: memoryview) -> None:
+        """Add what came out."""
+        self._digest.update(memory)
+
+    def read(self, blocks: Output) -> None:
+        """Add all blocks until their end, and :meth:`prove`."""
+        while (block := blocks.get()) is not None:
+            self.update(block.view[: block.length])
+            block.release()
+        self.prove()
+
+    def prove(self) -> None:
+        """Raises :class:`GuestError` when it is another."""
+        if f"sha256:{self._digest.hexdigest()}" != self._wanted:
+            raise GuestError(
+                f"unpacks to sha256:{self._digest.hexdigest()}, but its image's config says "
+                f"{self._wanted}"
+            )
 
 
-def _decompress(
-    download: Download, ring: Ring, outputs: Outputs, progress: Callable[[int], None]
-) -> None:
-    out = _Output(ring, outputs)
+def _decompress(download: Download, out: _Output, progress: Callable[[int], None]) -> None:
     codec: Codec | None = None
     done = 0
     for address, length in download.parts():
@@ -128,10 +157,11 @@ def _decompress(
 
 
 class _Output:
-    """Whole blocks to both readers; only the last may be short."""
+    """Whole blocks to all readers, of which only the last may be short; ``here`` sums what fills
+    them at once."""
 
-    def __init__(self, ring: Ring, outputs: Outputs) -> None:
-        self._ring, self._outputs = ring, outputs
+    def __init__(self, ring: Ring, outputs: Sequence[Output], here: DiffId | None) -> None:
+        self._ring, self._outputs, self._here = ring, outputs, here
         self._block: Buffer | None = None
 
     def fill_from(self, codec: Codec) -> bool:
@@ -140,8 +170,10 @@ class _Output:
         if block is None:
             block = self._block = self._ring.take()
             block.length = 0
-        room = self._ring.size - block.length
+        room = min(_SLICE, self._ring.size - block.length)
         count = codec.fill(block.address + block.length, room)
+        if self._here is not None:
+            self._here.update(block.view[block.length : block.length + count])
         block.length += count
         if block.length == self._ring.size:
             self._send(block)
@@ -152,20 +184,11 @@ class _Output:
             self._send(self._block)
         for output in self._outputs:
             output.put(None)
+        if self._here is not None:
+            self._here.prove()
 
     def _send(self, block: Buffer) -> None:
         self._block = None
         block.share(len(self._outputs))
         for output in self._outputs:
             output.put(block)
-
-
-def _check_diff_id(blocks: Channel[Buffer | None], diff_id: str) -> None:
-    digest = hashlib.sha256()
-    while (block := blocks.get()) is not None:
-        digest.update(block.view[: block.length])
-        block.release()
-    if f"sha256:{digest.hexdigest()}" != diff_id:
-        raise GuestError(
-            f"unpacks to sha256:{digest.hexdigest()}, but its image's config says {diff_id}"
-        )

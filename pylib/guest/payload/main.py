@@ -6,6 +6,7 @@ was reported; 3 when a failure was; anything else tells the startup script to re
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -28,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 def main() -> int:
     """Do the job; returns the exit status."""
+    gc.disable()  # jobs make many objects and no cycles, so looking for those is only time
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     try:
         text = Metadata().attribute("vfs-job")

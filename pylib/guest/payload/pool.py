@@ -5,7 +5,6 @@ A process that dies without a word, killed for its memory say, is a failure like
 
 from __future__ import annotations
 
-import gc
 import mmap
 import os
 import pickle
@@ -90,7 +89,6 @@ def _start(number: int, task: Callable[[], T]) -> _Child[T]:
 
 def _be_child(task: Callable[[], T], sender: Connection) -> None:
     """Never returns: what the parent would clean up is none of the child's business."""
-    gc.disable()  # tasks make many objects and no cycles, so looking for those is only time
     try:
         die_with_parent()
         try:

@@ -12,13 +12,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+Extents = tuple[tuple[int, int, int], ...]
+"""Where a file lies: offset in it, offset on the disk and length of each piece, in bytes."""
+
 OPAQUE = (b"trusted.overlay.opaque", b"y")
 
 
 @dataclass(slots=True, eq=False)
 class Node:
     """``mode`` with its type bits; ``mtime`` in nanoseconds; ``check`` of a regular file's content,
-    by :mod:`pylib.guest.payload.checksum`.
+    by :mod:`pylib.guest.payload.checksum`; ``md5`` of it once it was read back, from ``extents``.
 
     ``implied`` is a folder that the layer holds only because something lies in it.
     """
@@ -33,12 +36,15 @@ class Node:
     xattrs: dict[bytes, bytes] = field(default_factory=dict)
     check: str = ""
     implied: bool = False
+    md5: str = ""
+    extents: Extents = ()
 
 
 class Record(NamedTuple):
     """One path: all that is compared but its content in ``about``; ``group`` is the first of the
     paths that share an inode; ``check`` is empty for all but regular files, and ``md5`` too, until
-    those were read back."""
+    those were read back; of what was read back while the rest was still written, ``extents`` tell
+    where that lay."""
 
     path: bytes
     about: bytes
@@ -46,6 +52,7 @@ class Record(NamedTuple):
     check: str
     group: bytes
     md5: str = ""
+    extents: Extents = ()
 
 
 def about(node: Node, links: int, group: bytes) -> bytes:
@@ -69,7 +76,7 @@ def records_of(nodes: Mapping[bytes, Node]) -> list[Record]:
         node = nodes[path]
         group = groups[id(node)]
         line = about(node, len(group), group[0])
-        found.append(Record(path, line, node.size, node.check, group[0]))
+        found.append(Record(path, line, node.size, node.check, group[0], node.md5, node.extents))
     return found
 
 

@@ -16,7 +16,6 @@ import os
 import shutil
 import stat
 
-from pylib.guest.payload.bigfile import BigFiles
 from pylib.guest.payload.create import Creator
 from pylib.guest.payload.paths import clean, join, resolve, split
 from pylib.guest.payload.tarhead import (
@@ -45,11 +44,11 @@ class Unpacker:
     ``nodes`` mirrors the tree exactly, since nobody else writes there; so no lookup asks the disk.
     """
 
-    def __init__(self, root: bytes, big: BigFiles, *, is_first: bool) -> None:
+    def __init__(self, root: bytes, creator: Creator, *, is_first: bool) -> None:
         self.nodes: dict[bytes, Node] = {b"": Node(stat.S_IFDIR | 0o755)}
         self._root = root
         self._is_first = is_first
-        self._creator = Creator(big)
+        self._creator = creator
         self._known: dict[bytes, bytes] = {b"": b""}
 
     def unpack(self, tar: TarStream) -> None:
