@@ -20,7 +20,8 @@ from typing import IO
 from pylib.proc import run
 
 SECTOR = 512
-_SAMPLE_SECONDS = 0.2
+_SAMPLE_SECONDS = 1.0
+"""Between looks at their memory: each look takes a core some tens of milliseconds."""
 _SPARE = 3 << 30
 """Bytes of memory that touching leaves alone."""
 

@@ -14,7 +14,7 @@ from pylib.guest.payload import native
 from pylib.guest.payload.checksum import check_of
 from pylib.guest.payload.compare import Comparer, portions
 from pylib.guest.payload.disk import READ_FLAGS
-from pylib.guest.payload.extents import SMALL, Piece, place_of, runs
+from pylib.guest.payload.extents import SMALL, Piece, extents_at, place_of, runs
 from pylib.guest.payload.failure import GuestError
 from pylib.guest.payload.tree import Record
 from pylib.guest.payload.walk import is_file, records_on_disk
@@ -120,6 +120,21 @@ def test_what_differs_is_named(
     with pytest.raises(GuestError) as caught:
         hold(device, disk, change(records(disk)))
     assert str(caught.value).startswith(said)
+
+
+def test_what_was_read_back_before_is_read_again_only_where_it_lies_elsewhere(
+    device: str, disk: Path
+) -> None:
+    """Its sum then tells which of the two it was."""
+    before = "0" * 32
+    extents = extents_at(os.fsencode(disk / "large"))
+    moved = tuple((at, start + 4096, length) for at, start, length in extents)
+    for found, md5 in ((extents, before), (moved, ""), ((), "")):
+        wanted = changed(b"large", md5=before, extents=found)(records(disk))
+        right = hashlib.md5((disk / "large").read_bytes(), usedforsecurity=False).hexdigest()
+        sums, read = hold(device, disk, wanted)
+        assert sums[b"large"] == (md5 or right)
+        assert read == sum(it.size for it in wanted if is_file(it) and it.path == it.group)
 
 
 def test_only_files_in_one_piece_are_read_by_their_place(disk: Path) -> None:

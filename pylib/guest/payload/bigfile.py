@@ -107,13 +107,15 @@ class BigFile:
 
 
 class BigFiles:
-    """The threads that write, for one layer."""
+    """The threads that write, for one layer; ``at_end`` is called when the last file is written."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, at_end: Callable[[], None]) -> None:
         self._flow = flow
+        self._at_end = at_end
         self._pages = Ring(flow, _PAGES, _PAGE)
         self._writes: Channel[tuple[BigFile, list[Part], int] | None] = flow.channel()
-        self._running = False
+        self._running = 0
+        self._lock = Lock()
 
     def open(self, path: bytes, mode: int, size: int, finish: Finish) -> BigFile:
         """Create a file of ``size`` bytes; raises :class:`OSError`, ENOSPC among others."""
@@ -145,11 +147,13 @@ class BigFiles:
 
     def end(self) -> None:
         """Let the threads end once they have done what they have."""
-        for _ in range(_WRITERS if self._running else 0):
+        if not self._running:
+            self._at_end()
+        for _ in range(self._running):
             self._writes.put(None)
 
     def _start(self) -> None:
-        self._running = True
+        self._running = _WRITERS
         for _ in range(_WRITERS):
             self._flow.spawn(self._write)
 
@@ -160,6 +164,11 @@ class BigFiles:
             for part in parts:
                 part.buffer.release()
             file.settle()
+        with self._lock:
+            self._running -= 1
+            last = self._running == 0
+        if last:
+            self._at_end()
 
 
 def _create(path: bytes, mode: int) -> int:

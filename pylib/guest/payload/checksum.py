@@ -9,16 +9,17 @@ https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 
 from pylib.guest.payload.native import library
 
+_NAME = "libxxhash.so.0"
+
 
 @cache
 def _xxhash() -> ctypes.CDLL:
-    loaded = library("libxxhash.so.0", "libxxhash0")
-    loaded.XXH3_64bits.restype = ctypes.c_uint64
-    loaded.XXH3_64bits.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    loaded = library(_NAME, "libxxhash0")
     loaded.XXH3_createState.restype = ctypes.c_void_p
     loaded.XXH3_freeState.argtypes = [ctypes.c_void_p]
     loaded.XXH3_64bits_reset.argtypes = [ctypes.c_void_p]
@@ -28,14 +29,26 @@ def _xxhash() -> ctypes.CDLL:
     return loaded
 
 
+@cache
+def _whole() -> Callable[[int | bytes, int], int]:
+    """The sum of memory in one call, in which Python's lock is kept: a small file's takes less time
+    than to hand the lock to another thread and to wait for it again."""
+    _xxhash()
+    function = ctypes.PyDLL(_NAME).XXH3_64bits
+    function.restype = ctypes.c_uint64
+    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    found: Callable[[int | bytes, int], int] = function
+    return found
+
+
 def check_of(content: bytes) -> str:
     """Checksum of a whole file."""
-    return f"{_xxhash().XXH3_64bits(content, len(content)):016x}"
+    return f"{_whole()(content, len(content)):016x}"
 
 
 def check_at(address: int, length: int) -> str:
     """Checksum of memory that is a whole file."""
-    return f"{_xxhash().XXH3_64bits(address, length):016x}"
+    return f"{_whole()(address, length):016x}"
 
 
 class Check:

@@ -9,6 +9,7 @@ https://www.kernel.org/doc/html/latest/filesystems/fiemap.html
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -44,7 +45,12 @@ def extents_of(descriptor: int, most: int = _MOST) -> Extents:
     """Where an open file lies; nothing unless it lies plainly in blocks, in ``most`` pieces."""
     asked = bytearray(_HEAD.size + most * _EXTENT.size)
     _HEAD.pack_into(asked, 0, 0, (1 << 64) - 1, 0, 0, most, 0)
-    fcntl.ioctl(descriptor, _IOC_FIEMAP, asked)
+    try:
+        fcntl.ioctl(descriptor, _IOC_FIEMAP, asked)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return ()  # a filesystem that cannot tell, such as tmpfs
     mapped = _HEAD.unpack_from(asked)[3]
     found = [_EXTENT.unpack_from(asked, _HEAD.size + at * _EXTENT.size) for at in range(mapped)]
     flags = [extent[5] for extent in found]

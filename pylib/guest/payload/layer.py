@@ -1,9 +1,9 @@
 """One layer, from the registry to the disk: download, decompress, hash and write at once.
 
     lanes ─► pieces in order, SHA-256 of the blob ─► decompress ─┬─► SHA-256 of what comes out
-                                                                └─► tar reader ─► small files
-                                                                               └─► large files
-                                                                                   ─► read back
+                                                                └─► tar reader ─┬─► small files
+                                                                                └─► large files
+                                                                                    ─► read back
 Each arrow is a thread of this layer's process, each buffer is one of a few; so memory does not grow
 with the layer, and one large layer uses as many cores as it has stages.  On few cores the SHA-256
 of what comes out is no thread of its own: it is summed where and while a core's cache has it.
@@ -97,7 +97,8 @@ def hashes_apart() -> bool:
 def _work(flow: Flow, layer: Layer, root: bytes, progress: Callable[[int], None]) -> Unpacker:
     download = Download(flow, Blob(Repository(layer.address), layer.digest, layer.size))
     tar: Output = flow.channel()
-    blocks, big, read_back = Blocks(tar), BigFiles(flow), ReadBack(flow)
+    blocks, read_back = Blocks(tar), ReadBack(flow)
+    big = BigFiles(flow, read_back.end)
     unpacker = Unpacker(root, Creator(blocks, big, read_back), is_first=not layer.parent)
     ring, sums = Ring(flow, _BLOCKS, _BLOCK), DiffId(layer.diff_id)
     if hashes_apart():
@@ -110,7 +111,6 @@ def _work(flow: Flow, layer: Layer, root: bytes, progress: Callable[[int], None]
     flow.spawn(lambda: _decompress(download, out, progress))
     unpacker.unpack(TarStream(blocks.next))
     big.end()
-    read_back.end()
     return unpacker
 
 

@@ -44,17 +44,18 @@ class ReadBack:
         self._files: Channel[_File | None] = flow.channel()
         self._waiting: set[int] = set()
         self._lock = Lock()
-        self._running = self._ended = False
+        self._running = False
 
     def take(self, path: bytes, descriptor: int, node: Node) -> None:
         """Read the file behind ``descriptor``, which is open for O_DIRECT and closed in the end;
         its node gets the sum and the place of what was read.  ``path`` is for messages."""
         extents = extents_of(descriptor)
         with self._lock:
-            wanted = extents and not self._ended and len(self._waiting) < _MOST
+            wanted = bool(extents) and len(self._waiting) < _MOST
+            starts = wanted and not self._running
             if wanted:
                 self._waiting.add(descriptor)
-            starts, self._running = wanted and not self._running, self._running or bool(wanted)
+                self._running = True
         if not wanted:
             os.close(descriptor)
             return
@@ -64,9 +65,7 @@ class ReadBack:
             self._flow.spawn(self._read)
 
     def end(self) -> None:
-        """Leave alone what was not read yet, and what still comes."""
-        with self._lock:
-            self._ended = True
+        """No more files come; of the last, those are left alone that are fewer than eight."""
         self._files.put(None)
 
     def _read(self) -> None:
@@ -98,10 +97,8 @@ class ReadBack:
 
     def _close_all(self) -> None:
         with self._lock:
-            self._ended = True
             for descriptor in self._waiting:
                 os.close(descriptor)
-            self._waiting.clear()
 
 
 def _shown(source: Source) -> str:
