@@ -19,6 +19,7 @@ from pylib.guest.payload.extents import extents_at
 from pylib.guest.payload.failure import GuestError
 from pylib.guest.payload.image import Layer
 from pylib.guest.payload.layer import load_records, unpack_layer
+from pylib.guest.payload.native import address_of
 from pylib.guest.payload.pool import run_all
 from pylib.guest.payload.readback import ReadBack
 from pylib.guest.payload.registry import Address
@@ -58,15 +59,8 @@ def _place(folder: Path, sector: int) -> Iterator[Path]:
     mount.mkdir()
     with file.open("wb") as made:
         made.truncate(GIB)
-    words: list[str | Path] = [
-        "losetup",
-        "--find",
-        "--show",
-        "--direct-io=on",
-        f"--sector-size={sector}",
-        file,
-    ]
-    node = run(words).stdout.strip()
+    how = ["--find", "--show", "--direct-io=on", f"--sector-size={sector}", str(file)]
+    node = run(["losetup", *how]).stdout.strip()
     try:
         run(["mkfs.ext4", "-q", "-O", FEATURES, node])
         run(["mount", "-o", "noatime", node, mount])
@@ -190,6 +184,58 @@ def test_a_write_that_takes_less_goes_on_from_the_last_whole_page(
             assert caught.value.errno == errno.EIO
 
 
+def test_a_kernel_that_wants_whole_sectors_in_each_part_gets_one_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every kernel takes parts of less than a sector from a disk with sectors of 4096."""
+    real = os.pwritev
+
+    def strict(descriptor: int, parts: Sequence[memoryview], offset: int) -> int:
+        if any(len(part) % 4096 or address_of(part) % 4096 for part in parts):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return real(descriptor, parts, offset)
+
+    monkeypatch.setattr(os, "pwritev", strict)
+    memory = arena(5 * 4096)
+    memory[:] = content(1, 5 * 4096)
+    with (tmp_path / "f").open("w+b", buffering=0) as file:
+        bigfile._write_parts(file.fileno(), [memory[:512], memory[512:]], 0)
+    assert (tmp_path / "f").read_bytes() == bytes(memory)
+
+
+def test_a_filesystem_that_cannot_tell_where_a_file_lies_has_none_read(tmp_path: Path) -> None:
+    run(["mount", "-t", "tmpfs", "none", tmp_path])
+    try:
+        (tmp_path / "f").write_bytes(b"content")
+        assert extents_at(os.fsencode(tmp_path / "f")) == ()
+    finally:
+        run(["umount", tmp_path])
+
+
+def taken(back: ReadBack, folder: Path, check: str = "") -> list[Node]:
+    """The nodes of a dozen files that are to be read back."""
+    nodes = []
+    for number in range(12):
+        (folder / str(number)).write_bytes(data := content(number, 5000))
+        os.sync()
+        nodes.append(Node(0o100644, size=len(data), check=check or check_of(data)))
+        back.take(b"f", os.open(folder / str(number), os.O_RDONLY | os.O_DIRECT), nodes[-1])
+    return nodes
+
+
+def test_what_waits_is_closed_when_the_reading_fails(
+    usual: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = set(Path("/proc/self/fd").iterdir())
+    flow = Flow()
+    starts: list[Callable[[], None]] = []
+    monkeypatch.setattr(flow, "spawn", starts.append)
+    taken(ReadBack(flow), usual, "wrong")
+    with pytest.raises(GuestError, match=r"^f holds other bytes than were written$"):
+        starts[0]()
+    assert set(Path("/proc/self/fd").iterdir()) == before
+
+
 def test_of_more_than_may_wait_none_is_read_and_none_stays_open(
     usual: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,13 +245,7 @@ def test_of_more_than_may_wait_none_is_read_and_none_stays_open(
     starts: list[Callable[[], None]] = []
     monkeypatch.setattr(flow, "spawn", starts.append)
     back = ReadBack(flow)
-    nodes = []
-    for number in range(12):
-        (usual / str(number)).write_bytes(data := content(number, 5000))
-        os.sync()
-        node = Node(0o100644, size=len(data), check=check_of(data))
-        back.take(b"f", os.open(usual / str(number), os.O_RDONLY | os.O_DIRECT), node)
-        nodes.append(node)
+    nodes = taken(back, usual)
     assert [bool(node.extents) for node in nodes] == [True] * 3 + [False] * 9
     back.end()
     (start,) = starts

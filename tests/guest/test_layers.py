@@ -70,3 +70,11 @@ def test_what_cannot_be_written_out_is_no_success(
     monkeypatch.setattr(os, "chown", lambda *_, **__: None)  # the suite may not be root
     with pytest.raises(OSError, match="Input/output error"):
         unpack_layer(wanted, os.fsencode(tmp_path), tmp_path / "records", lambda _: None)
+
+
+@pytest.mark.parametrize(("cores", "apart"), [(None, False), (2, False), (4, True)])
+def test_a_thread_is_spent_on_the_diff_id_where_cores_are_free(
+    cores: int | None, *, apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert layer.hashes_apart() is apart

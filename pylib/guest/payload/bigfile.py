@@ -107,7 +107,8 @@ class BigFile:
 
 
 class BigFiles:
-    """The threads that write, for one layer; ``at_end`` is called when the last file is written."""
+    """The threads that write, for one layer; ``at_end`` is called when all is written,
+    if there was any file."""
 
     def __init__(self, flow: Flow, at_end: Callable[[], None]) -> None:
         self._flow = flow
@@ -147,8 +148,6 @@ class BigFiles:
 
     def end(self) -> None:
         """Let the threads end once they have done what they have."""
-        if not self._running:
-            self._at_end()
         for _ in range(self._running):
             self._writes.put(None)
 
