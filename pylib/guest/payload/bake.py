@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pylib.guest.payload import disk as disks
 from pylib.guest.payload import md5x8, native, snapshots
-from pylib.guest.payload.compare import Md5s
 from pylib.guest.payload.disk import Disk
 from pylib.guest.payload.image import Image, resolve
 from pylib.guest.payload.isal import inflater
@@ -69,9 +69,8 @@ def bake(job: ImageJob, report: Report, work: Path) -> Outcome:
         snapshots.settle(places, unpacked, folder)
         report.phase("sync")
         disks.sync(folder)
-    md5s = prove(disk, folder, places, report)
+    summaries = prove(disk, folder, places, report)
     report.phase("finish")
-    summaries = snapshots.summarize(places, md5s)
     with mounted(disks.mount_to_write, disk, folder):
         files = write_files(folder, places, summaries, images)
         disks.sync(folder)
@@ -106,8 +105,11 @@ def prove(
     folder: Path,
     places: Sequence[Place],
     report: Report,
-) -> Md5s:
-    """Read all trees back from a read-only mount of the disk as it is now; returns their sums.
+) -> list[Summary]:
+    """Read all trees back from a read-only mount of the disk as it is now; returns their sums, in
+    the order of places.
+
+    What a layer's process has read back already is not read again where it still lies there.
 
     Raises :class:`GuestError` for the first thing that is not as it was written.
     """
@@ -119,8 +121,11 @@ def prove(
     def show(total: int, counters: Counters) -> None:
         report.phase("verify", total, counters.total)
 
-    with mounted(disks.mount_to_read, disk, folder):
-        return verify(disk.node, folder, trees, show)
+    with ThreadPoolExecutor(1) as aside:
+        with mounted(disks.mount_to_read, disk, folder):
+            md5s = verify(disk.node, folder, trees, show)
+            summaries = aside.submit(snapshots.summarize, places, md5s)  # while it is unmounted
+        return summaries.result()
 
 
 def prove_files(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from threading import Lock
 from typing import NamedTuple
 
@@ -28,15 +27,10 @@ class _File(NamedTuple):
     node: Node
 
 
-class _EndedError(Exception):
-    """No more files come."""
-
-
 class ReadBack:
     """The thread that reads, for one layer.
 
-    Eight files are read at a time, and so it waits until there are eight, and stops in the end with
-    fewer: what it leaves, many processes read together later.
+    Eight files are read at a time, and so it waits until there are eight, or no more come.
     """
 
     def __init__(self, flow: Flow) -> None:
@@ -65,14 +59,10 @@ class ReadBack:
             self._flow.spawn(self._read)
 
     def end(self) -> None:
-        """No more files come; of the last, those are left alone that are fewer than eight."""
+        """No more files come."""
         self._files.put(None)
 
     def _read(self) -> None:
-        with suppress(_EndedError):
-            self._read_all()
-
-    def _read_all(self) -> None:
         files: list[_File] = []
         try:
             for number, found in sums_of(self._sources(files)):
@@ -93,7 +83,6 @@ class ReadBack:
             with self._lock:
                 self._waiting.remove(file.source.descriptor)
             yield file.source
-        raise _EndedError
 
     def _close_all(self) -> None:
         with self._lock:
