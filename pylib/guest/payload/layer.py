@@ -38,7 +38,7 @@ from pylib.guest.payload.unpack import Unpacker
 
 _BLOCK = 1 << 20
 _BLOCKS = 8
-_SLICE = 128 << 10
+_SLICE = 256 << 10
 """What is decompressed in one go, and is still in a core's own cache then."""
 _FEW_CORES = 2
 
