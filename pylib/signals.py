@@ -8,6 +8,9 @@ program outright (CPython 3.11, ``asyncio.base_subprocess``).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine
@@ -32,7 +35,7 @@ def run_passing_signals(work: Coroutine[Any, Any, T]) -> T:
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """A loop in which the start of a program is never cancelled half-way."""
+    """A loop in which the start of a program is never cancelled half-way, nor its end lost."""
 
     async def subprocess_shell(self, *args: Any, **settings: Any) -> Any:
         """As the loop's own; a cancellation meanwhile counts from the moment it is started."""
@@ -46,7 +49,19 @@ class _Loop(asyncio.SelectorEventLoop):
         task = asyncio.current_task()
         if cancelled and task is not None:
             task.cancel()  # raises where the caller next waits: for the program that now runs
-        return starting.result()
+        started: tuple[Any, ...] = starting.result()
+        started[0].terminate = functools.partial(_terminate, started[0])
+        return started
+
+
+def _terminate(transport: asyncio.SubprocessTransport) -> None:
+    """As the transport's own, which would also reap a program that has just ended.
+
+    Its exit code would then be gone for the loop's watcher, which says so on standard error.
+    """
+    if transport.get_returncode() is None:
+        with contextlib.suppress(ProcessLookupError):  # the watcher has reaped it meanwhile
+            os.kill(transport.get_pid(), signal.SIGTERM)
 
 
 class _Handlers:

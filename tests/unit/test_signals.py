@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,11 @@ def helm_that(folder: Path, does: str, name: str = "helm") -> Path:
     return file
 
 
-def interrupted(helm: Path, place: str, number: int, times: int = 1) -> list[str]:
+def interrupted(
+    helm: Path, place: str, number: int, times: int = 1, program: str = PROGRAM
+) -> list[str]:
     """What the program says that gets a signal at ``place``; it must not hang."""
-    words = [sys.executable, "-c", PROGRAM, str(helm), place, str(int(number)), str(times)]
+    words = [sys.executable, "-c", program, str(helm), place, str(int(number)), str(times)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
@@ -96,6 +99,24 @@ def test_helm_gets_the_time_to_write_down_its_end(tmp_path: Path) -> None:
 def test_a_signal_that_helm_outlives_by_ending_well_is_not_lost(tmp_path: Path) -> None:
     helm = helm_that(tmp_path, "trap '' TERM; echo '[]'")
     assert interrupted(helm, "communicate", signal.SIGTERM)[-1] == "interrupted"
+
+
+def test_a_helm_that_has_just_ended_is_reaped_once(tmp_path: Path) -> None:
+    late = """\
+        import time
+        watcher = asyncio.ThreadedChildWatcher
+        wait = watcher._do_waitpid
+        watcher._do_waitpid = lambda *args: time.sleep(1) or wait(*args)
+        """
+    before, after = PROGRAM.split("\n\n", 1)
+    program = f"{before}\n{textwrap.dedent(late)}\n{after}".replace(
+        "        os.kill(", "        time.sleep(0.3)\n        os.kill("
+    )
+    helm = helm_that(tmp_path, "exit 7")
+    assert interrupted(helm, "communicate", signal.SIGTERM, program=program) == [
+        "helm ended with 7",
+        "interrupted",
+    ]
 
 
 def test_a_second_signal_does_not_wait_for_helm(tmp_path: Path) -> None:
