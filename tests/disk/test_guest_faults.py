@@ -193,7 +193,7 @@ def test_a_token_that_ends_while_pulling_is_renewed(
     [
         (Answer(404, b"{}"), "answers 404: it is not there"),
         (Answer(403, b"{}"), "answers 403: it refuses"),
-        (Answer(200, bytes(99)), "the 99 bytes that came have digest sha256:"),
+        (Answer(200, bytes(99)), "the registry sent other bytes than were pushed, or"),
     ],
 )
 def test_a_pull_that_fails_half_way_is_no_success(

@@ -1,9 +1,8 @@
 """One layer, from the registry to the disk: download, decompress, hash and write at once.
 
-    lanes ─► pieces in order, SHA-256 of the blob ─► decompress ─┬─► SHA-256 of what comes out
-                                                                └─► tar reader ─┬─► small files
-                                                                                └─► large files
-                                                                                    ─► read back
+    lanes ─► pieces in order ─► decompress ─┬─► SHA-256 of what comes out
+                                            └─► tar reader ─┬─► small files
+                                                            └─► large files ─► read back
 Each arrow is a thread of this layer's process, each buffer is one of a few; so memory does not grow
 with the layer, and one large layer uses as many cores as it has stages.  On few cores the SHA-256
 of what comes out is no thread of its own: it is summed where and while a core's cache has it.
@@ -137,7 +136,8 @@ class DiffId:
         if f"sha256:{self._digest.hexdigest()}" != self._wanted:
             raise GuestError(
                 f"unpacks to sha256:{self._digest.hexdigest()}, but its image's config says "
-                f"{self._wanted}"
+                f"{self._wanted}: the registry sent other bytes than were pushed, or the image was "
+                "made wrongly"
             )
 
 
