@@ -17,12 +17,8 @@ from pylib.guest.payload.md5x8 import Eight, padding
 
 _RETURN, _EXIT = bytes.fromhex("c3"), bytes.fromhex("b83c000000 bf07000000 0f05")
 """Instructions of x86: ret; and Linux's call 60, which ends the process, with status 7."""
-able = pytest.mark.skipif(
-    "avx2" not in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
-    if Path("/proc/cpuinfo").exists()
-    else True,
-    reason="the CPU has no AVX2",
-)
+_HERE = md5x8.cpu_flags() if Path("/proc/cpuinfo").exists() else set()
+able = pytest.mark.skipif("avx2" not in _HERE, reason="the CPU has no AVX2")
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +39,14 @@ def test_padding_makes_whole_blocks(size: int) -> None:
 
 
 @able
+@pytest.mark.parametrize("most", ["avx2", "avx512vl"])
 @pytest.mark.parametrize("blocks", [1, 2, 3, 64, 1000])
-def test_sums_are_those_of_hashlib_whatever_the_portions(blocks: int) -> None:
+def test_sums_are_those_of_hashlib_whatever_the_portions(
+    blocks: int, most: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if most not in _HERE:
+        pytest.skip(f"the CPU has no {most}")
+    monkeypatch.setattr(md5x8, "cpu_flags", lambda: {"avx2", most})
     code = md5x8.code()
     assert code is not None
     contents = [os.urandom(blocks * BLOCK - 9 - lane) for lane in range(LANES)]
@@ -59,6 +61,23 @@ def test_sums_are_those_of_hashlib_whatever_the_portions(blocks: int) -> None:
         done += portion
     found = [eight.hexdigest(lane) for lane in range(LANES)]
     assert found == [hashlib.md5(it, usedforsecurity=False).hexdigest() for it in contents]
+
+
+@able
+@pytest.mark.parametrize(("flags", "wide"), [({"avx2"}, False), ({"avx2", "avx512vl"}, True)])
+def test_the_code_is_for_what_the_cpu_can_do(
+    flags: set[str], *, wide: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def note(*, wide: bool) -> bytes:
+        asked.append(wide)
+        return _RETURN
+
+    monkeypatch.setattr(md5x8, "cpu_flags", lambda: flags)
+    monkeypatch.setattr(md5x8, "machine_code", note)
+    assert md5x8.code() is None
+    assert asked == [wide]
 
 
 @able
@@ -88,7 +107,7 @@ def test_code_that_is_no_good_is_left(
     code: bytes, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(md5x8, "machine_code", lambda: code)
+    monkeypatch.setattr(md5x8, "machine_code", lambda **_: code)
     assert md5x8.code() is None
     assert caplog.messages == [f"md5 of one file at a time: {said}"]
 

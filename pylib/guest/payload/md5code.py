@@ -1,4 +1,4 @@
-"""The machine code of MD5 over eight lanes, put together for AVX2.
+"""The machine code of MD5 over eight lanes, put together for AVX2 or for AVX-512 as well.
 
 The steps of MD5 depend each on the one before, so one sum leaves most of a core idle; a register of
 256 bits takes the same step of eight sums.  A row is such a register in memory: one word of each
@@ -22,9 +22,14 @@ _STRIDES = ((1, 0), (5, 1), (3, 5), (7, 0))
 """Which of a block's words a step takes: the step's number times the one, plus the other."""
 _RDI, _RSI, _RCX = 7, 6, 1
 _POINTERS = range(8, 16)
+_MIXED, _ONES = 4, 6
+"""Registers beside those of a, b, c and d, which are the first four."""
 _P66, _PF3 = 1, 2
-_ADD, _XOR, _AND, _OR, _EQUAL, _SHIFT = 0xFE, 0xEF, 0xDB, 0xEB, 0x76, 0x72
-_LEFT, _RIGHT = 6, 2
+_ADD, _XOR, _AND, _OR, _EQUAL, _SHIFT, _SELECT = 0xFE, 0xEF, 0xDB, 0xEB, 0x76, 0x72, 0x25
+_LEFT, _RIGHT, _ROTATE = 6, 2, 1
+_SELECTS = (0xB8, 0xCA, 0x96, 0x65)
+"""The four functions of RFC 1321 section 3.4, as tables of their results: the bits of d, b and c
+make the number of a bit."""
 _LOAD, _STORE = 0x6F, 0x7F
 _LOW32, _HIGH32, _LOW64, _HIGH64, _HALVES = 0x62, 0x6A, 0x6C, 0x6D, 0x46
 
@@ -45,6 +50,16 @@ class _Code:
         if immediate is not None:
             self.text.append(immediate)
 
+    def select(self, table: int, to: int, one: int, two: int) -> None:
+        """Each bit of ``to`` = ``table``'s for those of ``to``, ``one`` and ``two`` (AVX-512)."""
+        self._evex(_SELECT, to, one, two, 3)
+        self.text += bytes((0xC0 | (to & 7) << 3 | two & 7, table))
+
+    def rotate(self, to: int, bits: int) -> None:
+        """``to`` rotated to the left (AVX-512)."""
+        self._evex(_SHIFT, 0, to, to, 1)
+        self.text += bytes((0xC0 | _ROTATE << 3 | to & 7, bits))
+
     def shift(self, direction: int, to: int, one: int, bits: int) -> None:
         """``to`` = ``one`` shifted."""
         self._vex(_SHIFT, 0, to, one, _P66, 1)
@@ -63,6 +78,10 @@ class _Code:
     def _vex(self, op: int, reg: int, vvvv: int, rm: int, prefix: int, table: int) -> None:
         high = (~reg & 8) << 4 | 0x40 | (~rm & 8) << 2 | table
         self.text += bytes((0xC4, high, (~vvvv & 15) << 3 | 4 | prefix, op))
+
+    def _evex(self, op: int, reg: int, vvvv: int, rm: int, table: int) -> None:
+        high = (~reg & 8) << 4 | 0x50 | (~rm & 8) << 2 | table
+        self.text += bytes((0x62, high, (~vvvv & 15) << 3 | 4 | _P66, 0x28, op))
 
     def _memory(self, register: int, base: int, offset: int) -> None:
         self.text.append(0x80 | (register & 7) << 3 | base & 7)
@@ -87,38 +106,52 @@ def _transpose(code: _Code, half: int) -> None:
         code.move(_STORE, 8, _RCX, _WORDS + (8 * half + word) * ROW)
 
 
-def _step(code: _Code, number: int, a: int, b: int, c: int, d: int) -> None:
-    """One of the 64: RFC 1321 section 3.4, its functions with an operation less."""
-    mixed, ones = 4, 6
+def _step(code: _Code, number: int, a: int, b: int, c: int, d: int, *, wide: bool) -> None:
+    """One of the 64: RFC 1321 section 3.4."""
     kind = number // 16
-    if kind == 0:
-        code.of(_XOR, mixed, c, d)
-        code.of(_AND, mixed, mixed, b)
-        code.of(_XOR, mixed, mixed, d)
-    elif kind == 1:
-        code.of(_XOR, mixed, b, c)
-        code.of(_AND, mixed, mixed, d)
-        code.of(_XOR, mixed, mixed, c)
-    elif kind == 2:
-        code.of(_XOR, mixed, b, c)
-        code.of(_XOR, mixed, mixed, d)
-    else:
-        code.of(_XOR, mixed, d, ones)
-        code.of(_OR, mixed, mixed, b)
-        code.of(_XOR, mixed, mixed, c)
     times, plus = _STRIDES[kind]
     code.add_memory(a, _RCX, _WORDS + (number * times + plus) % 16 * ROW)
     code.add_memory(a, _RCX, _CONSTANTS + number * ROW)
-    code.of(_ADD, a, a, mixed)
     bits = _SHIFTS[kind][number % 4]
-    code.shift(_LEFT, mixed, a, bits)
-    code.shift(_RIGHT, a, a, 32 - bits)
-    code.of(_OR, a, a, mixed)
+    if wide:
+        code.of(_LOAD, _MIXED, 0, d)
+        code.select(_SELECTS[kind], _MIXED, b, c)
+        code.of(_ADD, a, a, _MIXED)
+        code.rotate(a, bits)
+    else:
+        _mix(code, kind, b, c, d)
+        code.of(_ADD, a, a, _MIXED)
+        code.shift(_LEFT, _MIXED, a, bits)
+        code.shift(_RIGHT, a, a, 32 - bits)
+        code.of(_OR, a, a, _MIXED)
     code.of(_ADD, a, a, b)
 
 
-def machine_code() -> bytes:
-    """``void f(state *rdi, pointers *rsi, blocks rdx, scratch *rcx)``; blocks is not 0."""
+def _mix(code: _Code, kind: int, b: int, c: int, d: int) -> None:
+    """One of the four functions, with an operation less."""
+    if kind == 0:
+        code.of(_XOR, _MIXED, c, d)
+        code.of(_AND, _MIXED, _MIXED, b)
+        code.of(_XOR, _MIXED, _MIXED, d)
+    elif kind == 1:
+        code.of(_XOR, _MIXED, b, c)
+        code.of(_AND, _MIXED, _MIXED, d)
+        code.of(_XOR, _MIXED, _MIXED, c)
+    elif kind == 2:
+        code.of(_XOR, _MIXED, b, c)
+        code.of(_XOR, _MIXED, _MIXED, d)
+    else:
+        code.of(_XOR, _MIXED, d, _ONES)
+        code.of(_OR, _MIXED, _MIXED, b)
+        code.of(_XOR, _MIXED, _MIXED, c)
+
+
+def machine_code(*, wide: bool) -> bytes:
+    """``void f(state *rdi, pointers *rsi, blocks rdx, scratch *rcx)``; blocks is not 0.
+
+    With ``wide`` it takes AVX-512's instructions of three operands and of rotation, on the same
+    registers: four instead of six wait for each other in a step.
+    """
     code = _Code()
     code.raw("4154 4155 4156 4157")  # push r12 to r15
     for lane in range(LANES):
@@ -128,9 +161,9 @@ def machine_code() -> bytes:
         _transpose(code, half)
     for row in range(4):
         code.move(_LOAD, row, _RDI, row * ROW)
-    code.of(_EQUAL, 6, 6, 6)
+    code.of(_EQUAL, _ONES, _ONES, _ONES)
     for number in range(64):
-        _step(code, number, *((row - number) % 4 for row in range(4)))
+        _step(code, number, *((row - number) % 4 for row in range(4)), wide=wide)
     for row in range(4):
         code.add_memory(row, _RDI, row * ROW)
         code.move(_STORE, row, _RDI, row * ROW)
