@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import re
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,23 @@ def test_memory_is_blank_and_aligned_also_without_huge_pages(
     memory = arena(size)
     assert bytes(memory) == bytes(size)
     assert address_of(memory) % 4096 == 0
+
+
+def test_large_memory_may_be_in_huge_pages() -> None:
+    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not setting.exists() or "[never]" in setting.read_text(encoding="ascii"):
+        pytest.skip("the kernel gives no huge pages")
+    memory = arena(4 << 20)
+    start = address_of(memory)
+    asked = False
+    for words in map(str.split, Path("/proc/self/smaps").read_text().splitlines()):
+        if re.fullmatch("[0-9a-f]+-[0-9a-f]+", words[0]):
+            first, end = (int(it, 16) for it in words[0].split("-"))
+            asked = first <= start < end
+        elif asked and words[0] == "THPeligible:":
+            assert words[1] == "1"
+            return
+    raise AssertionError("the memory is nowhere")
 
 
 def test_a_ring_has_so_many_buffers_that_share_nothing() -> None:
