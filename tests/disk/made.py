@@ -34,6 +34,15 @@ class Made:
         target = place / f"copy-{next(self._numbers)}.raw"
         return copied(self.file, target)
 
+    def tampered(self, place: Path) -> Path:
+        """A copy in which one byte of a file is another."""
+        copy = self.copy(place)
+        at = copy.read_bytes().index(b"look for thislook")
+        with copy.open("r+b") as disk:
+            disk.seek(at)
+            disk.write(b"L")
+        return copy
+
     def check(self, file: Path) -> dict[str, Any]:
         """What the check of a finished image says of the disk in ``file``."""
         with loop(file) as node:
