@@ -6,7 +6,6 @@ import base64
 import gzip
 import io
 import json
-import os
 import re
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 
 from pylib.guest import pack
 from pylib.proc import run
+from tests.disk import builder
 from tests.disk.bench_place import (
     Cost,
     Watch,
@@ -294,44 +294,16 @@ def script(
             shims = _shims(folder, ctr)
             parts.aside(prepare)
             with parts.of("all"):
-                words: list[str | Path] = [
-                    "unshare",
-                    "--mount",
-                    "bash",
-                    "-c",
-                    _DRIVE,
-                    "bash",
-                    device,
-                    source,
-                    image,
-                ]
-                path = {"PATH": f"{shims}:{os.environ['PATH']}"}
-                done = watch.start(words, settings=path).wait()
+                words = builder.words(device, source, "unpack", "true", "none", image)
+                done = watch.start(words, settings=builder.settings(shims)).wait()
             if done != 0:
                 raise AssertionError(f"{source} ended with {done}")
 
     return _measured(folder, size, way)
 
 
-_DRIVE = """
-for place in /dev/disk /etc/containerd /mnt; do
-  mkdir -p "$place" && mount -t tmpfs none "$place" || exit 9
-done
-mkdir -p /dev/disk/by-id && ln -s "$1" /dev/disk/by-id/google-secondary-disk-image-disk
-. "$2"
-unpack true none "$3"
-"""
-
-
 def _shims(folder: Path, ctr: Sequence[str | Path]) -> Path:
-    shims = folder / "shims"
-    shims.mkdir(exist_ok=True)
     plain = f"""args=()
 for word; do args+=("$word"); [ "$word" != pull ] || args+=(--plain-http); done
 exec {ctr[0]} --address {ctr[2]} "${{args[@]}}" """
-    bodies = {"sudo": 'exec "$@"', "ctr": plain}
-    bodies |= dict.fromkeys(("apt", "apt-get", "systemctl", "curl", "jq"), "exit 0")
-    for name, body in bodies.items():
-        (shims / name).write_text(f"#!/bin/bash\n{body}\n", encoding="utf-8")
-        (shims / name).chmod(0o755)
-    return shims
+    return builder.programs(folder, plain)
